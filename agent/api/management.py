@@ -1,0 +1,146 @@
+"""The management API, ``/v1``: contract/api.py has it as a table. Beside it ``/stats`` and ``/health``."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from starlette.requests import ClientDisconnect
+
+from agent.api import overview
+from agent.blobs import Upload
+from agent.errors import ModelNotReadyError, NotFoundError
+from agent.service import Service
+from contract.api import (
+    ActivateRequest,
+    AgentInfo,
+    BenchRequest,
+    BundleStatus,
+    Job,
+    ModelInfo,
+    ModelState,
+    Stats,
+    Telemetry,
+    UploadStatus,
+)
+from contract.manifest import Manifest, ModelName, Sha256
+
+Name = Annotated[ModelName, Path()]
+Digest = Annotated[Sha256, Path()]
+
+
+def routes(service: Service) -> APIRouter:
+    """Every route but /infer."""
+    router = APIRouter()
+    for part in (_health, _files, _models, _jobs):
+        part(router, service)
+    return router
+
+
+def _health(router: APIRouter, service: Service) -> None:
+    @router.get("/health/live")
+    async def live() -> dict[str, bool]:
+        return {"live": True}
+
+    @router.get("/health/ready")
+    async def ready() -> dict[str, bool]:
+        if not service.restored.is_set():
+            raise ModelNotReadyError("the models of the last run are being loaded", "try again in a moment")
+        for served in service.dataplane.models.values():
+            if served.supervisor.state is not ModelState.READY:
+                raise ModelNotReadyError(f"{served.name!r} is {served.supervisor.state}", "GET /v1/models says why")
+        return {"ready": True}
+
+    @router.get("/stats")
+    async def stats() -> Stats:
+        return await asyncio.to_thread(overview.stats, service)
+
+    @router.get("/v1/agent")
+    async def agent() -> AgentInfo:
+        return await overview.agent_info(service)
+
+    @router.get("/v1/telemetry")
+    async def telemetry() -> Telemetry:
+        return await asyncio.to_thread(service.sensors.read)
+
+
+def _files(router: APIRouter, service: Service) -> None:
+    blobs = service.repository.blobs
+
+    @router.post("/v1/bundles")
+    async def offer(manifest: Manifest) -> BundleStatus:
+        return await asyncio.to_thread(service.repository.offer, manifest)
+
+    @router.get("/v1/blobs/{sha256}")
+    async def status(sha256: Digest) -> UploadStatus:
+        return blobs.status(sha256)
+
+    @router.put("/v1/blobs/{sha256}")
+    async def put(
+        sha256: Digest, size: Annotated[int, Query(ge=0)], offset: Annotated[int, Query(ge=0)], request: Request
+    ) -> UploadStatus:
+        with blobs.upload(sha256, size, offset) as upload:
+            await _take(upload, request.stream())
+        return await asyncio.to_thread(blobs.finish, sha256, size)
+
+
+async def _take(upload: Upload, stream: AsyncIterator[bytes]) -> None:
+    """What has come stays, however far it came: the upload can go on there."""
+    try:
+        async for chunk in stream:
+            upload.write(chunk)
+    except ClientDisconnect:
+        pass
+
+
+def _models(router: APIRouter, service: Service) -> None:
+    activator = service.activator
+
+    @router.get("/v1/models")
+    async def models() -> list[ModelInfo]:
+        return [overview.model_info(service, served) for served in service.dataplane.models.values()]
+
+    @router.put("/v1/models/{name}", status_code=202)
+    async def activate(name: Name, request: ActivateRequest) -> Job:
+        return service.jobs.start("activate", name, lambda job: activator.activate(name, request.bundle, job.stage))
+
+    @router.post("/v1/models/{name}/rollback", status_code=202)
+    async def rollback(name: Name) -> Job:
+        service.repository.record(name)
+        return service.jobs.start("activate", name, lambda job: activator.rollback(name, job.stage))
+
+    @router.post("/v1/models/{name}/load", status_code=202)
+    async def load(name: Name) -> Job:
+        service.repository.record(name)
+        return service.jobs.start("activate", name, lambda job: activator.load(name, job.stage))
+
+    @router.delete("/v1/models/{name}", status_code=204)
+    async def remove(name: Name) -> None:
+        await activator.remove(name)
+
+
+def _jobs(router: APIRouter, service: Service) -> None:
+    jobs = service.jobs
+
+    @router.post("/v1/benches", status_code=202)
+    async def bench(request: BenchRequest) -> Job:
+        service.bencher.check(request)
+        return jobs.start("bench", request.model, partial(service.bencher.run, request))
+
+    @router.get("/v1/jobs/{job_id}")
+    async def job(
+        job_id: str, wait_s: Annotated[float, Query(ge=0, le=30)] = 0, seen: Annotated[int, Query(ge=-1)] = -1
+    ) -> Job:
+        return await jobs.get(job_id).changed_since(seen, wait_s)
+
+    @router.delete("/v1/jobs/{job_id}")
+    async def cancel(job_id: str) -> Job:
+        return jobs.cancel(job_id)
+
+    @router.get("/v1/jobs/{job_id}/samples")
+    async def samples(job_id: str) -> Response:
+        measured = jobs.get(job_id).samples
+        if measured is None:
+            raise NotFoundError(f"job {job_id!r} has no samples", "only a bench that is done has", "no_samples")
+        return Response(measured, media_type="application/octet-stream")

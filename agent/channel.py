@@ -1,0 +1,133 @@
+"""The agent's end of a worker's socket: requests with a deadline each, replies matched by id."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from agent.errors import WorkerCrashedError, WorkerRefusedError, WorkerTimeoutError
+from agent.worker import wire
+
+OnProgress = Callable[[int, int], None]
+DIED = "the worker died"
+GARBAGE = "the worker sent garbage"
+
+
+class _Pending:
+    """A request under way. Its deadline starts anew with each sign of progress: busy is not dead."""
+
+    def __init__(self, operation: str, deadline_s: float, on_progress: OnProgress | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.reply: asyncio.Future[wire.Message] = self._loop.create_future()
+        self._operation = operation
+        self._deadline_s = deadline_s
+        self._on_progress = on_progress
+        self._timer = self._loop.call_later(deadline_s, self._time_out)
+
+    def progress(self, done: int, total: int) -> None:
+        self.cancel_timer()
+        self._timer = self._loop.call_later(self._deadline_s, self._time_out)
+        if self._on_progress:
+            self._on_progress(done, total)
+
+    def cancel_timer(self) -> None:
+        self._timer.cancel()
+
+    def fail(self, error: Exception) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+    def _time_out(self) -> None:
+        self.fail(
+            WorkerTimeoutError(
+                f"the worker did not answer {self._operation!r} within {self._deadline_s:g} s",
+                "it is being ended and started anew; for a model that slow, raise request_timeout_s in its profile",
+            )
+        )
+
+
+class Channel(asyncio.Protocol):
+    """One worker's socket. It is over, once and for all, when `closed` is done; its result says why."""
+
+    def __init__(self) -> None:
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.hello: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
+        self._unpacker = wire.Unpacker()
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+
+    @classmethod
+    async def over(cls, end: socket.socket) -> "Channel":
+        """A channel over this end of a socket pair, which it then owns."""
+        end.setblocking(False)
+        _, channel = await asyncio.get_running_loop().create_unix_connection(cls, sock=end)
+        return channel
+
+    async def request(
+        self, message: wire.Message, deadline_s: float, on_progress: OnProgress | None = None
+    ) -> wire.Message:
+        """Sends one request and waits for its reply.
+
+        Raises WorkerRefusedError (the worker's own error), WorkerCrashedError (it is gone), or WorkerTimeoutError:
+        the worker is then in an unknown state, and whoever asked must end it.
+        """
+        if self.closed.done():
+            raise WorkerCrashedError(self.closed.result(), "ask again: the worker is being started anew")
+        number = next(self._ids)
+        pending = self._pending[number] = _Pending(message["op"], deadline_s, on_progress)
+        try:
+            self._transport.write(wire.pack({**message, "id": number}))
+            return await pending.reply
+        finally:
+            pending.cancel_timer()
+            del self._pending[number]
+
+    def close(self, reason: str) -> None:
+        """Ends the channel: the worker sees the end of the stream and leaves."""
+        self._end(reason)
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one without saying so
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._unpacker.feed(data):
+                self._take(message)
+        except wire.BrokenFrameError as error:
+            self._end(f"{GARBAGE}: {error}")
+            self._transport.abort()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._end(DIED)
+
+    def _take(self, message: wire.Message) -> None:
+        if "hello" in message:
+            if not self.hello.done():
+                self.hello.set_result(message)
+            return
+        pending = self._pending.get(message.get("id", 0))
+        if pending is None or pending.reply.done():
+            return  # an answer to a request that has timed out
+        if "progress" in message:
+            pending.progress(message["progress"]["done"], message["progress"]["total"])
+        elif "error" in message:
+            pending.fail(_refusal(message["error"]))
+        else:
+            pending.reply.set_result(message.get("ok", {}))
+
+    def _end(self, reason: str) -> None:
+        if self.closed.done():
+            return
+        self.closed.set_result(reason)
+        if not self.hello.done():
+            self.hello.cancel()
+        for pending in self._pending.values():
+            pending.fail(WorkerCrashedError(reason, "ask again: the worker is being started anew"))
+
+
+def _refusal(error: dict[str, str]) -> WorkerRefusedError:
+    return WorkerRefusedError(
+        str(error.get("message")), str(error.get("hint")), str(error.get("code")), error.get("traceback")
+    )

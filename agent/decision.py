@@ -1,0 +1,68 @@
+"""From an encoded image to the model's input, from its output to a decision: as the manifest says, by inspection/.
+
+Numpy and Pillow are imported at the first image: an agent that serves nothing, or tensors alone, does without.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from agent.errors import BadImageError, UnsupportedMediaError, WorkerFailedError
+from contract.manifest import Manifest
+
+if TYPE_CHECKING:
+    from inspection.score import FloatMap
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Of one image. `threshold` is None where good images have not set it yet: the decision is then "uncalibrated"."""
+
+    score: float
+    threshold: float | None
+    decision: Literal["good", "defective", "uncalibrated"]
+    anomaly: "FloatMap"
+
+    def picture(self) -> bytes:
+        """The anomaly map as a PNG; the scale ends at twice the threshold, so that pictures compare."""
+        from inspection.score import render_map
+
+        return render_map(self.anomaly, 2 * self.threshold if self.threshold else None)
+
+
+def prepare(manifest: Manifest, encoded: bytes) -> memoryview:
+    """The bytes of the model's one input. BadImageError; UnsupportedMediaError where the model takes no image."""
+    from inspection import preprocess
+    from inspection.errors import InspectionError
+
+    if manifest.preprocessing is None:
+        raise UnsupportedMediaError(
+            "this model takes tensors, no images", "send application/octet-stream, application/x-npy or JSON tensors"
+        )
+    steps = preprocess.Preprocessing(**dict(manifest.preprocessing))
+    try:
+        prepared = preprocess.prepare(preprocess.decode(encoded), steps, manifest.signature.inputs[0].dtype)
+    except InspectionError as error:
+        raise BadImageError(str(error), error.hint, error.code) from error
+    return prepared.data.cast("B")
+
+
+def judge(manifest: Manifest, inputs: Sequence[memoryview], outputs: Sequence[memoryview]) -> Verdict | None:
+    """The decision on a run's input and output; None where the model has no score."""
+    if manifest.score is None or manifest.preprocessing is None:
+        return None
+    import numpy as np
+
+    from inspection import score
+    from inspection.errors import InspectionError
+
+    before, after = (
+        np.frombuffer(view, spec.dtype).reshape(spec.shape)
+        for view, spec in ((inputs[0], manifest.signature.inputs[0]), (outputs[0], manifest.signature.outputs[0]))
+    )
+    try:
+        anomaly = score.anomaly_map(before, after, score.Score(**dict(manifest.score)), manifest.preprocessing.layout)
+        value = score.score(anomaly)
+        return Verdict(value, manifest.score.threshold, score.decide(value, manifest.score.threshold), anomaly)
+    except InspectionError as error:
+        raise WorkerFailedError(str(error), error.hint, error.code) from error

@@ -1,0 +1,179 @@
+"""What an agent says instead of an answer. agent/api/errors.py alone knows the HTTP status of each class.
+
+AgentError
+    InputError                the request is wrong
+        BadTensorError            shape, dtype or byte count does not fit the signature
+        BadImageError             not an image we read, broken, or too large
+        UnsupportedMediaError     a Content-Type we do not read, or this model does not take
+        NotAcceptableError        an Accept we cannot serve
+        BodyTimeoutError          the body did not come in time
+        MethodError               not the method of this path
+        TooLargeError             more bytes than are allowed
+        BadQueryError             a parameter that is missing or malformed
+    UnauthorizedError         no token, or a wrong one
+    NotFoundError             unknown model, bundle, blob or job: the message names the nearest
+    ConflictError             true of the request, but not now
+        UploadConflictError       the offset is not where the upload stands
+        IncompleteBundleError     files of the bundle are missing
+        NothingToRollBackError    there is no version before this one
+        ModelBusyError            another change of the same model is under way
+        RecentTrafficError        the board served requests in the last minute; a bench needs `interrupt`
+    UnavailableError          try again: carries the seconds after which
+        QueueFullError            the model's queue is full
+        BoardHeldError            a bench or a build holds the board
+        ModelNotReadyError        the model's worker is starting, backing off, failed or stopped
+    CorruptUploadError        the bytes are not what their sha256 says
+    DiskFullError             no space left
+    WorkerFailedError         the request reached the worker, and did not come back well
+        WorkerCrashedError        it died under the request
+        WorkerTimeoutError        it did not answer in time, and was ended
+        WorkerRefusedError        it answered with an error of its own (agent/worker/errors.py)
+        GoldenMismatchError       a loaded model does not give its golden outputs
+    StartError                the agent itself cannot start (port in use, data directory, token)
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class AgentError(Exception):
+    """A message with the offending value, a stable code, and what to do."""
+
+    code = "agent_error"
+
+    def __init__(self, message: str, hint: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.code
+
+
+class InputError(AgentError):
+    code = "bad_input"
+
+
+class BadTensorError(InputError):
+    code = "bad_tensor"
+
+
+class BadImageError(InputError):
+    code = "bad_image"
+
+
+class UnsupportedMediaError(InputError):
+    code = "unsupported_media_type"
+
+
+class NotAcceptableError(InputError):
+    code = "not_acceptable"
+
+
+class BodyTimeoutError(InputError):
+    code = "body_timeout"
+
+
+class MethodError(InputError):
+    code = "method_not_allowed"
+    allowed = "POST"
+
+
+class TooLargeError(InputError):
+    code = "too_large"
+
+
+class BadQueryError(InputError):
+    code = "bad_query"
+
+
+class UnauthorizedError(AgentError):
+    code = "unauthorized"
+
+
+class NotFoundError(AgentError):
+    code = "not_found"
+
+    @classmethod
+    def nearest(cls, kind: str, name: str, known: Iterable[str]) -> "NotFoundError":
+        """`kind` is "model", "runtime", ...: it becomes the code ``unknown_<kind>``."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names) or 'none'}"
+        return cls(f"there is no {kind} {name!r}", hint, f"unknown_{kind}")
+
+
+class ConflictError(AgentError):
+    code = "conflict"
+
+
+class UploadConflictError(ConflictError):
+    code = "upload_conflict"
+
+
+class IncompleteBundleError(ConflictError):
+    code = "incomplete_bundle"
+
+
+class NothingToRollBackError(ConflictError):
+    code = "nothing_to_roll_back"
+
+
+class ModelBusyError(ConflictError):
+    code = "model_busy"
+
+
+class RecentTrafficError(ConflictError):
+    code = "recent_traffic"
+
+
+class UnavailableError(AgentError):
+    code = "unavailable"
+    retry_after_s = 1
+
+
+class QueueFullError(UnavailableError):
+    code = "queue_full"
+
+
+class BoardHeldError(UnavailableError):
+    code = "board_held"
+    retry_after_s = 5
+
+
+class ModelNotReadyError(UnavailableError):
+    code = "model_not_ready"
+
+
+class CorruptUploadError(AgentError):
+    code = "corrupt_upload"
+
+
+class DiskFullError(AgentError):
+    code = "disk_full"
+
+
+class WorkerFailedError(AgentError):
+    code = "worker_failed"
+
+
+class WorkerCrashedError(WorkerFailedError):
+    code = "worker_crashed"
+
+
+class WorkerTimeoutError(WorkerFailedError):
+    code = "worker_timeout"
+
+
+class WorkerRefusedError(WorkerFailedError):
+    """Carries the worker's own code, message and hint; `traceback` where it was a bug."""
+
+    def __init__(self, message: str, hint: str, code: str, traceback: str | None = None) -> None:
+        super().__init__(message, hint, code)
+        self.traceback = traceback
+
+
+class GoldenMismatchError(WorkerFailedError):
+    code = "golden_mismatch"
+
+
+class StartError(AgentError):
+    code = "cannot_start"

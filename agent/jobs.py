@@ -1,0 +1,120 @@
+"""Work that outlasts a request: an id, a state, progress to wait for, and a way to end it."""
+
+import asyncio
+import itertools
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from agent.errors import AgentError, ModelBusyError, NotFoundError
+from contract.api import Activation, ErrorReply, Job, JobState, Measurement
+
+KEPT_JOBS = 50
+_log = logging.getLogger(__name__)
+
+
+class RunningJob:
+    """What the work itself sees: where it says how far it is."""
+
+    def __init__(self, kind: Literal["activate", "bench"], model: str) -> None:
+        self.state = Job(
+            id=secrets.token_hex(6), kind=kind, model=model, state=JobState.PENDING, revision=0, stage="waiting"
+        )
+        self.samples: bytes | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    def stage(self, text: str) -> None:
+        self.update(state=JobState.RUNNING, stage=text)
+
+    def progress(self, done: int, total: int) -> None:
+        self.update(done=done, total=total)
+
+    def update(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update={**changes, "revision": self.state.revision + 1})
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed_since(self, revision: int, wait_s: float) -> Job:
+        """The job once its revision is above `revision`, or as it is after `wait_s`."""
+        while self.state.revision <= revision and not self.state.is_over:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        return self.state
+
+
+Outcome = Activation | Measurement
+Work = Callable[[RunningJob], Awaitable[Outcome]]
+
+
+class Jobs:
+    """The jobs of one agent: those under way, and the last that are over."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, RunningJob] = {}
+
+    def start(self, kind: Literal["activate", "bench"], model: str, work: Work) -> Job:
+        """Starts `work` in the background. ModelBusyError while another job has the same model."""
+        for other in self._jobs.values():
+            if other.state.model == model and not other.state.is_over:
+                raise ModelBusyError(
+                    f"{model!r} is being changed or measured: job {other.state.id} ({other.state.kind})",
+                    f"wait for it, or end it: DELETE /v1/jobs/{other.state.id}",
+                )
+        job = RunningJob(kind, model)
+        self._jobs[job.state.id] = job
+        self._forget_old()
+        job.task = asyncio.create_task(_run(job, work))
+        return job.state
+
+    def get(self, job_id: str) -> RunningJob:
+        """NotFoundError where there is none, or none any more."""
+        if job_id not in self._jobs:
+            raise NotFoundError(
+                f"there is no job {job_id!r}", "jobs are kept until the agent ends, the last 50 of them", "unknown_job"
+            )
+        return self._jobs[job_id]
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks it to end; it puts things back first."""
+        job = self.get(job_id)
+        if job.task and not job.state.is_over:
+            job.task.cancel()
+        return job.state
+
+    async def end(self) -> None:
+        """Ends all, and waits until things are put back."""
+        tasks = [job.task for job in self._jobs.values() if job.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _forget_old(self) -> None:
+        over = [job_id for job_id, job in self._jobs.items() if job.state.is_over]
+        for job_id in itertools.islice(over, max(0, len(self._jobs) - KEPT_JOBS)):
+            del self._jobs[job_id]
+
+
+async def _run(job: RunningJob, work: Work) -> None:
+    try:
+        outcome = await work(job)
+    except AgentError as error:
+        job.update(state=JobState.FAILED, error=ErrorReply(error=error.message, code=error.code, hint=error.hint))
+    except asyncio.CancelledError:
+        job.update(state=JobState.CANCELLED)
+        raise
+    except Exception as error:  # the outer edge of a task: nobody else would hear of it
+        _log.exception("job %s failed", job.state.id)
+        bug = ErrorReply(
+            error=f"{type(error).__name__}: {error}",
+            code="agent_bug",
+            hint="the agent's log has the traceback: report it",
+        )
+        job.update(state=JobState.FAILED, error=bug)
+    else:
+        key = "activation" if isinstance(outcome, Activation) else "measurement"
+        job.update(state=JobState.DONE, stage="done", **{key: outcome})

@@ -1,0 +1,86 @@
+"""What one source gives, and how several become one. A figure is known, or `unmet` has the reason; never both."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+Asked = ParamSpec("Asked")
+Figure = TypeVar("Figure")
+
+NO_SOURCE = "none of this profile's sensors reads it"
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What a source read; a figure it does not know of stays None and out of `unmet`.
+
+    cpu_percent      of all CPUs together, 0..100
+    power_mode       what the board calls it; where it has no such thing, the CPUs' clock governor
+    temperatures_c   by sensor                  clocks_mhz   by clock ("cpu0")
+    clocks_held      whether the clocks are set to stand still, not to follow the load
+    throttle_events  a counter that only grows while the board is being throttled
+    unmet            by figure, or "temperatures_c.NAME" for one sensor: why it could not be read
+    """
+
+    cpu_percent: float | None = None
+    memory_total_bytes: int | None = None
+    memory_available_bytes: int | None = None
+    swap_used_bytes: int | None = None
+    power_mode: str | None = None
+    clocks_held: bool | None = None
+    throttle_events: int | None = None
+    temperatures_c: dict[str, float] = field(default_factory=dict)
+    clocks_mhz: dict[str, float] = field(default_factory=dict)
+    unmet: dict[str, str] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """One file of this folder: opened on a root folder (`board.SOURCES`), read as often as one likes, in any thread."""
+
+    def read(self) -> Readings: ...
+
+
+_TABLES = ("temperatures_c", "clocks_mhz")
+_FIGURES = tuple(each.name for each in fields(Readings) if each.name not in (*_TABLES, "unmet"))
+
+
+def combine(parts: Sequence[Readings]) -> Readings:
+    """All sources as one: the first that knows a figure gives it; what none knows has the first reason."""
+    known: dict[str, Any] = {
+        figure: next((value for part in parts if (value := getattr(part, figure)) is not None), None)
+        for figure in _FIGURES
+    }
+    for table in _TABLES:
+        known[table] = {key: value for part in reversed(parts) for key, value in getattr(part, table).items()}
+    unmet = {
+        name: reason for part in reversed(parts) for name, reason in part.unmet.items() if not _is_known(name, known)
+    }
+    explained = {name.partition(".")[0] for name in unmet}
+    unmet |= {name: NO_SOURCE for name, value in known.items() if value in (None, {}) and name not in explained}
+    return Readings(**known, unmet=unmet)
+
+
+def _is_known(name: str, known: dict[str, Any]) -> bool:
+    figure, _, sensor = name.partition(".")
+    return sensor in known[figure] if sensor else known[figure] not in (None, {})
+
+
+def attempt(
+    unmet: dict[str, str],
+    figures: str | tuple[str, ...],
+    read: Callable[Asked, Figure],
+    *args: Asked.args,
+    **options: Asked.kwargs,
+) -> Figure | None:
+    """What `read` returns; or None, with what it says (OSError, ValueError) as the reason of each of `figures`."""
+    try:
+        return read(*args, **options)
+    except (OSError, ValueError) as error:
+        unmet.update(dict.fromkeys((figures,) if isinstance(figures, str) else figures, str(error)))
+        return None
+
+
+def read_text(path: Path) -> str:
+    """A file of /proc or /sys. Device names there are bytes of any kind."""
+    return path.read_text(encoding="utf-8", errors="replace")

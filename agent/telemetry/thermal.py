@@ -1,0 +1,134 @@
+"""Temperatures and CPU clocks from /sys: thermal zones, cpufreq and the CPUs' throttle counters.
+
+Formats: the kernel's Documentation/driver-api/thermal/sysfs-api.rst (temp in millidegrees Celsius),
+admin-guide/pm/cpufreq.rst (frequencies in kHz), ABI/testing/sysfs-devices-system-cpu (thermal_throttle: Intel alone).
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from agent.telemetry.readings import Readings, attempt, read_text
+
+HOLDING_GOVERNORS = frozenset({"performance", "userspace"})
+"""Governors that ask for one clock whatever the load (cpufreq.rst). `powersave` of intel_pstate follows the load."""
+
+INVALID_BELOW_C = -100.0
+"""No board lives there: -274 is the kernel's THERMAL_TEMP_INVALID, -256 Tegra's answer for a zone without power."""
+
+_INTEGER = re.compile(r"-?[0-9]+")
+_NO_CPUFREQ = "the kernel shows no CPU clocks (no cpufreq, as in most virtual machines)"
+
+
+def parse_temperature(zone_type: str, text: str) -> float:
+    """Degrees Celsius of a zone; ValueError where the text is not a temperature that was measured."""
+    celsius = _integer(text) / 1000
+    if celsius < INVALID_BELOW_C:
+        raise ValueError(f"{celsius:g} C is no temperature: the sensor is off")
+    if zone_type == "PMIC-Die" and celsius == 100:
+        raise ValueError("100 C is a constant of this sensor (Jetson Nano), not a reading")
+    return celsius
+
+
+def parse_clock(text: str) -> float:
+    """MHz of a cpufreq file (kHz); ValueError for what some drivers write instead, e.g. ``<unknown>``."""
+    return _integer(text) / 1000
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text.strip()):
+        raise ValueError(f"not a number: {text.strip()!r}")
+    return int(text)
+
+
+class Thermal:
+    """How hot the board is, how fast its CPUs run, and whether they were throttled. Keeps nothing between reads."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self) -> Readings:
+        unmet: dict[str, str] = {}
+        policies = _numbered(self._root, "sys/devices/system/cpu/cpu", "/cpufreq")
+        return Readings(
+            power_mode=attempt(unmet, "power_mode", _governor, policies),
+            clocks_held=attempt(unmet, "clocks_held", _clocks_held, policies),
+            throttle_events=attempt(unmet, "throttle_events", _throttle_events, self._root),
+            temperatures_c=_temperatures(self._root, unmet),
+            clocks_mhz=_clocks(policies, unmet),
+            unmet=unmet,
+        )
+
+
+def _temperatures(root: Path, unmet: dict[str, str]) -> dict[str, float]:
+    """By zone type; of several zones of one type each has its number behind it: ``acpitz#2``."""
+    zones = _numbered(root, "sys/class/thermal/thermal_zone")
+    if not zones:
+        unmet["temperatures_c"] = "the kernel shows no thermal zone"
+    types = {number: _zone_type(zone) for number, zone in zones.items()}
+    repeated = Counter(types.values())
+    temperatures = {}
+    for number, zone in zones.items():
+        name = types[number] if repeated[types[number]] == 1 else f"{types[number]}#{number}"
+        celsius = attempt(unmet, f"temperatures_c.{name}", _temperature, zone, types[number])
+        if celsius is not None:
+            temperatures[name] = celsius
+    return temperatures
+
+
+def _zone_type(zone: Path) -> str:
+    return (attempt({}, "type", read_text, zone / "type") or "").strip() or zone.name
+
+
+def _temperature(zone: Path, zone_type: str) -> float:
+    return parse_temperature(zone_type, read_text(zone / "temp"))
+
+
+def _clocks(policies: dict[int, Path], unmet: dict[str, str]) -> dict[str, float]:
+    """By CPU, as the kernel last set or measured it; an idle CPU's may be old."""
+    if not policies:
+        unmet["clocks_mhz"] = _NO_CPUFREQ
+    clocks = {}
+    for cpu, policy in policies.items():
+        mhz = attempt(unmet, f"clocks_mhz.cpu{cpu}", _clock, policy / "scaling_cur_freq")
+        if mhz is not None:
+            clocks[f"cpu{cpu}"] = mhz
+    return clocks
+
+
+def _clock(path: Path) -> float:
+    return parse_clock(read_text(path))
+
+
+def _governor(policies: dict[int, Path]) -> str:
+    """The CPUs' governor; several, where they differ, with a plus between them."""
+    if not policies:
+        raise ValueError(_NO_CPUFREQ)
+    return "+".join(sorted({read_text(policy / "scaling_governor").strip() for policy in policies.values()}))
+
+
+def _clocks_held(policies: dict[int, Path]) -> bool:
+    """Whether each CPU is set to one clock: by its governor, or by equal limits (what jetson_clocks does)."""
+    if not policies:
+        raise ValueError(_NO_CPUFREQ)
+    return all(
+        read_text(policy / "scaling_governor").strip() in HOLDING_GOVERNORS
+        or _clock(policy / "scaling_min_freq") == _clock(policy / "scaling_max_freq")
+        for policy in policies.values()
+    )
+
+
+def _throttle_events(root: Path) -> int:
+    """Sum of all CPUs' counters of throttling, of the core and of its package."""
+    counters = list(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count"))
+    if not counters:
+        raise ValueError("the kernel counts no throttling here (Intel CPUs alone have thermal_throttle)")
+    return sum(_integer(read_text(counter)) for counter in counters)
+
+
+def _numbered(root: Path, prefix: str, suffix: str = "") -> dict[int, Path]:
+    """The folders ROOT/PREFIX<number>SUFFIX by number, in its order (10 after 9)."""
+    start = root / prefix
+    numbers = (path.name.removeprefix(start.name) for path in start.parent.glob(f"{start.name}*"))
+    paths = {int(number): Path(f"{start}{number}{suffix}") for number in numbers if number.isdecimal()}
+    return {number: paths[number] for number in sorted(paths) if paths[number].is_dir()}

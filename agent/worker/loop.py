@@ -1,0 +1,183 @@
+"""Read a message, do it, reply. Signature checks, timing and memory figures are here, never in a runtime."""
+
+import socket
+import sys
+import time
+import traceback
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import numpy
+
+from . import memory, runtimes, wire
+from .errors import SignatureMismatchError, WorkerError
+from .runtimes.base import Runtime, Tensor
+
+PROGRESS_EVERY_S = 0.25
+_RECEIVE_BYTES = 1 << 16
+
+
+class Channel:
+    """The worker's end of the socket: blocking, one thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._unpacker = wire.Unpacker()
+        self._waiting: List[wire.Message] = []
+
+    def send(self, message: wire.Message) -> None:
+        self._connection.sendall(wire.pack(message))
+
+    def receive(self) -> Optional[wire.Message]:
+        """The next message; None at the end of the stream."""
+        while not self._waiting:
+            data = self._connection.recv(_RECEIVE_BYTES)
+            if not data:
+                return None
+            self._waiting.extend(self._unpacker.feed(data))
+        return self._waiting.pop(0)
+
+
+class Loop:
+    """One model: loaded once, then run."""
+
+    def __init__(self, channel: Channel, arena: Any) -> None:
+        self._channel = channel
+        self._arena = arena
+        self._runtime: Optional[Runtime] = None
+        self._bindings: List[Any] = []
+
+    def serve(self) -> None:
+        """Until the agent closes the channel."""
+        operations: Dict[str, Callable[[wire.Message], Dict[str, Any]]] = {
+            "load": self._load,
+            "infer": self._infer,
+            "bench": self._bench,
+        }
+        while True:
+            message = self._channel.receive()
+            if message is None:
+                return
+            try:
+                reply: Dict[str, Any] = {"ok": operations[message["op"]](message)}
+            except WorkerError as error:
+                reply = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+            except Exception as error:  # the outer edge: a bug goes out with its traceback, the worker stays
+                reply = {"error": _bug(error)}
+            reply["id"] = message.get("id")
+            self._channel.send(reply)
+
+    def _load(self, message: wire.Message) -> Dict[str, Any]:
+        runtime = runtimes.create(message["runtime"])
+        version = runtime.open(message["options"])
+        baseline = memory.resident_bytes("VmRSS")
+        inputs, outputs = runtime.load(message["path"])
+        _check("input", inputs, message["inputs"])
+        _check("output", outputs, message["outputs"])
+        self._bindings = [self._bind(runtime, message, slot) for slot in message["slots"]]
+        self._runtime = runtime
+        return {
+            "runtime_version": version,
+            "baseline_bytes": baseline,
+            "load_peak_bytes": memory.resident_bytes("VmHWM"),
+        }
+
+    def _bind(self, runtime: Runtime, message: wire.Message, slot: Dict[str, List[int]]) -> Any:
+        return runtime.bind(
+            [self._view(tensor, offset) for tensor, offset in zip(message["inputs"], slot["inputs"])],
+            [self._view(tensor, offset) for tensor, offset in zip(message["outputs"], slot["outputs"])],
+        )
+
+    def _view(self, tensor: Dict[str, Any], offset: int) -> Any:
+        return numpy.ndarray(tuple(tensor["shape"]), numpy.dtype(tensor["dtype"]), self._arena, offset)
+
+    def _loaded(self) -> Runtime:
+        if self._runtime is None:
+            raise RuntimeError("the agent asked for a run before a load")
+        return self._runtime
+
+    def _infer(self, message: wire.Message) -> Dict[str, Any]:
+        runtime = self._loaded()
+        binding = self._bindings[message["slot"]]
+        start = time.perf_counter()
+        accelerator_s = runtime.run(binding)
+        run_s = time.perf_counter() - start
+        return {"run_ns": _ns(run_s), "accelerator_ns": None if accelerator_s is None else _ns(accelerator_s)}
+
+    def _bench(self, message: wire.Message) -> Dict[str, Any]:
+        runtime = self._loaded()
+        bindings = self._bindings[: message["slots"]]
+        samples = numpy.ndarray((message["runs"],), numpy.dtype("int64"), self._arena, message["samples"])
+        unreset = memory.reset_peak()
+        accelerator_s = self._run_many(runtime, bindings, samples, message["id"])
+        return {
+            "run_peak_bytes": None if unreset else memory.resident_bytes("VmHWM"),
+            "accelerator_ns": None if accelerator_s is None else 1e9 * accelerator_s / len(samples),
+            "unmet": {"run_peak_bytes": unreset} if unreset else {},
+        }
+
+    def _run_many(self, runtime: Runtime, bindings: Sequence[Any], samples: Any, request: int) -> Optional[float]:
+        """Fills `samples`; the sum of the seconds on an accelerator, None where the runtime cannot tell."""
+        total = len(samples)
+        accelerator_s: Optional[float] = 0.0
+        clock = time.perf_counter
+        report_at = clock() + PROGRESS_EVERY_S
+        for index in range(total):
+            binding = bindings[index % len(bindings)]
+            start = clock()
+            on_accelerator_s = runtime.run(binding)
+            end = clock()
+            samples[index] = _ns(end - start)
+            accelerator_s = _sum(accelerator_s, on_accelerator_s)
+            if end >= report_at:
+                self._channel.send({"id": request, "progress": {"done": index + 1, "total": total}})
+                report_at = clock() + PROGRESS_EVERY_S
+        return accelerator_s
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9 + 0.5)  # perf_counter_ns is not in Python 3.6
+
+
+def _sum(total: Optional[float], more: Optional[float]) -> Optional[float]:
+    return None if total is None or more is None else total + more
+
+
+def _check(kind: str, actual: Sequence[Tensor], expected: Sequence[Dict[str, Any]]) -> None:
+    """The model must be what the manifest says: a wrong view of the arena would be read as numbers."""
+    wanted = [Tensor(item["name"], item["dtype"], tuple(item["shape"])) for item in expected]
+    if len(actual) != len(wanted):
+        raise _mismatch(kind, "%d tensors" % len(actual), "%d" % len(wanted))
+    for got, want in zip(actual, wanted):
+        same_shape = len(got.shape) == len(want.shape) and all(
+            g is None or g == w for g, w in zip(got.shape, want.shape)
+        )
+        if got.name != want.name or got.dtype != want.dtype or not same_shape:
+            raise _mismatch(kind, _described(got), _described(want))
+
+
+def _mismatch(kind: str, got: str, want: str) -> SignatureMismatchError:
+    return SignatureMismatchError(
+        "the model's %s is %s, the manifest says %s" % (kind, got, want), "convert and deploy the model again"
+    )
+
+
+def _described(tensor: Tensor) -> str:
+    return "%s %s%s" % (tensor.name, tensor.dtype, list(tensor.shape))
+
+
+def _bug(error: BaseException) -> Dict[str, Any]:
+    return {
+        "code": "worker_bug",
+        "message": "%s: %s" % (type(error).__name__, error),
+        "hint": "this is a fault of boardfit: please report it with the traceback",
+        "traceback": traceback.format_exc(),
+    }
+
+
+def hello() -> wire.Message:
+    """The first frame."""
+    return {
+        "hello": wire.WIRE_VERSION,
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "numpy": numpy.__version__,
+    }

@@ -1,0 +1,138 @@
+"""ONNX Runtime (1.7 or newer). Outputs are bound to the caller's memory: a run copies nothing and allocates nothing."""
+
+import difflib
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ..errors import BadOptionError, LoadFailedError, RunFailedError, RuntimeMissingError
+from .base import Options, Runtime, Tensor
+
+# y = Identity(x), one float32, opset 13, IR 7: its run ends "the runtime is initialised".
+# tests/agent/worker/test_ort.py makes it again with the onnx package and compares.
+TINY_MODEL = bytes.fromhex(
+    "080712003a370a100a017812017922084964656e746974791201745a0f0a0178120a0a08080112040a02"
+    "0801620f0a0179120a0a08080112040a02080142040a00100d"
+)
+
+_DTYPES = {
+    "tensor(float16)": "float16",
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(int16)": "int16",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
+    "tensor(bool)": "bool",
+}
+
+# ONNX Runtime's own exceptions have no base but Exception (onnxruntime_pybind_exceptions.cc).
+_FAILURES = (
+    "EPFail",
+    "EngineError",
+    "Fail",
+    "InvalidArgument",
+    "InvalidGraph",
+    "InvalidProtobuf",
+    "ModelLoaded",
+    "NoModel",
+    "NoSuchFile",
+    "NotImplemented",
+    "RuntimeException",
+)
+
+
+class OnnxRuntime(Runtime):
+    """Options: `threads` within an operator (0: ONNX Runtime's choice); `provider`: "cpu" or another one present."""
+
+    option_names = ("provider", "threads")
+
+    def _open(self, options: Options) -> str:
+        try:
+            import numpy
+            import onnxruntime
+        except ImportError as error:
+            raise RuntimeMissingError(
+                "this Python has no ONNX Runtime: %s" % error,
+                "install onnxruntime for the Python the worker runs under",
+            ) from error
+        self._ort = onnxruntime
+        self._failures = _failures(onnxruntime)
+        self._threads = _threads(options.get("threads", 0))
+        self._provider = _provider(options.get("provider", "cpu"), onnxruntime.get_available_providers())
+        self._session(TINY_MODEL).run(None, {"x": numpy.zeros(1, numpy.float32)})
+        return str(onnxruntime.__version__)
+
+    def _session(self, model: Any) -> Any:
+        settings = self._ort.SessionOptions()
+        settings.intra_op_num_threads = self._threads
+        settings.log_severity_level = 3  # errors; its warnings are for those who make graphs, and go to stderr
+        return self._ort.InferenceSession(model, settings, providers=[self._provider])
+
+    def load(self, path: str) -> Tuple[List[Tensor], List[Tensor]]:
+        try:
+            self._loaded = self._session(path)
+        except self._failures as error:
+            raise LoadFailedError(
+                "ONNX Runtime %s refused the model: %s" % (self._ort.__version__, error),
+                "run `host convert` on it for the reason in words, or try a newer onnxruntime on the board",
+            ) from error
+        return _tensors(self._loaded.get_inputs()), _tensors(self._loaded.get_outputs())
+
+    def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        binding = self._loaded.io_binding()
+        for declared, array in zip(self._loaded.get_inputs(), inputs):
+            binding.bind_input(declared.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        for declared, array in zip(self._loaded.get_outputs(), outputs):
+            binding.bind_output(declared.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return binding
+
+    def run(self, binding: Any) -> Optional[float]:
+        try:
+            self._loaded.run_with_iobinding(binding)
+        except self._failures as error:
+            raise RunFailedError(
+                "ONNX Runtime failed while running: %s" % error, "look at the model's own inputs"
+            ) from error
+        return None
+
+
+def create() -> Runtime:
+    return OnnxRuntime()
+
+
+def _failures(onnxruntime: Any) -> Tuple[Any, ...]:
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    named = [getattr(state, name) for name in _FAILURES if hasattr(state, name)]  # not every version has each
+    return tuple(named) + (RuntimeError, MemoryError, ValueError)
+
+
+def _threads(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1024:
+        raise BadOptionError("threads is %r" % (value,), "give a whole number from 0 (ONNX Runtime's choice) to 1024")
+    return value
+
+
+def _provider(wanted: Any, present: List[str]) -> str:
+    names: Dict[str, str] = {name.replace("ExecutionProvider", "").lower(): name for name in present}
+    key = str(wanted).replace("ExecutionProvider", "").lower()
+    if key not in names:
+        near = difflib.get_close_matches(key, names, n=1)
+        raise BadOptionError(
+            "this ONNX Runtime has no provider %r" % (wanted,),
+            "did you mean %r?" % near[0] if near else "it has %s" % ", ".join(sorted(names)),
+        )
+    return names[key]
+
+
+def _tensors(declared: Sequence[Any]) -> List[Tensor]:
+    return [
+        Tensor(
+            item.name,
+            _DTYPES.get(item.type, item.type),
+            tuple(dim if isinstance(dim, int) and dim > 0 else None for dim in item.shape),
+        )
+        for item in declared
+    ]

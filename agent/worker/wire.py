@@ -1,0 +1,75 @@
+"""Frames between agent and worker: u32 little-endian length, then UTF-8 JSON. Tensors travel in the arena instead.
+
+The one file of this folder that the agent imports. Python 3.6: the keys below are the contract, in words.
+
+worker -> agent
+    {"hello": WIRE_VERSION, "python": "3.6.9", "numpy": "1.13.3", "pid": 1}      first frame, once
+    {"id": n, "ok": {...}}                                                       reply to request n
+    {"id": n, "error": {"code": ..., "message": ..., "hint": ..., "traceback"?}} reply to request n
+    {"id": n, "progress": {"done": k, "total": m}}                               before a reply, at most 4 a second
+agent -> worker
+    {"id": n, "op": "load", "runtime": key, "path": ..., "options": {...},
+     "inputs": [tensor, ...], "outputs": [tensor, ...], "slots": [slot, ...]}
+        tensor = {"name": ..., "dtype": numpy name, "shape": [..]}; slot = {"inputs": [offset, ..], "outputs": [..]}
+        -> {"runtime_version": ..., "baseline_bytes": .., "load_peak_bytes": .., "unmet": {key: reason}}
+    {"id": n, "op": "infer", "slot": i}            -> {"run_ns": .., "accelerator_ns": .. or null}
+    {"id": n, "op": "bench", "runs": r, "slots": k, "samples": offset}
+        runs r times over the inputs of slots 0..k-1 in turn and writes r int64 nanoseconds at `samples`
+        -> {"run_peak_bytes": .., "accelerator_ns": mean or null, "unmet": {key: reason}}
+    end of stream                                  the worker leaves; one that is busy is killed instead
+"""
+
+import json
+import struct
+from typing import Any, Dict, Iterator
+
+WIRE_VERSION = 1
+MAX_FRAME_BYTES = 1 << 20
+
+_LENGTH = struct.Struct("<I")
+
+Message = Dict[str, Any]
+
+
+class BrokenFrameError(ValueError):
+    """What came is not a frame: the other side is not to be trusted with another byte."""
+
+
+def pack(message: Message) -> bytes:
+    """One frame."""
+    body = json.dumps(message, separators=(",", ":")).encode("utf-8")
+    if len(body) > MAX_FRAME_BYTES:
+        raise BrokenFrameError("a message of %d bytes is above the limit of %d" % (len(body), MAX_FRAME_BYTES))
+    return _LENGTH.pack(len(body)) + body
+
+
+class Unpacker:
+    """Bytes in any portions -> messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages completed by `data`. BrokenFrameError: over-long, not UTF-8, not JSON, or not an object."""
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer)
+            if length > MAX_FRAME_BYTES:
+                raise BrokenFrameError("a frame announces %d bytes, the limit is %d" % (length, MAX_FRAME_BYTES))
+            end = _LENGTH.size + length
+            if len(buffer) < end:
+                return
+            body = bytes(buffer[_LENGTH.size : end])
+            del buffer[:end]
+            yield _message(body)
+
+
+def _message(body: bytes) -> Message:
+    try:
+        message = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise BrokenFrameError("a frame is not JSON: %s" % error) from error
+    if not isinstance(message, dict):
+        raise BrokenFrameError("a frame holds a %s, not an object" % type(message).__name__)
+    return message

@@ -1,0 +1,240 @@
+"""Requests and replies of the agent's management API (``/v1/...``) and of ``/stats``.
+
+==========================================  =====================================================================
+``GET /v1/agent``                           `AgentInfo`
+``POST /v1/bundles``                        `Manifest` -> `BundleStatus`: which files are missing
+``GET /v1/blobs/SHA256``                    `UploadStatus`: how much of it is there
+``PUT /v1/blobs/SHA256?size=N&offset=K``    bytes K.. of the file -> `UploadStatus`; refused unless K is what is there
+``GET /v1/models``                          list of `ModelInfo`
+``PUT /v1/models/NAME``                     `ActivateRequest` -> 202 `Job`; its result is an `Activation`
+``POST /v1/models/NAME/rollback``           202 `Job`; its result is an `Activation`
+``POST /v1/models/NAME/load``               202 `Job`: load again what is FAILED or STOPPED
+``DELETE /v1/models/NAME``                  204
+``POST /v1/benches``                        `BenchRequest` -> 202 `Job`; its result is a `Measurement`
+``GET /v1/jobs/ID?wait_s=S&seen=N``         `Job`; with `wait_s`, answered when its revision is above N or S is over
+``DELETE /v1/jobs/ID``                      `Job`: asks it to stop
+``GET /v1/jobs/ID/samples``                 int64 little-endian nanoseconds, one per run, in order
+``GET /v1/telemetry``                       `Telemetry`
+==========================================  =====================================================================
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contract.base import Contract, Reply
+from contract.manifest import FileEntry, ModelName, Preprocessing, Score, Sha256, Signature
+from contract.results import Environment, Flag, Memory
+
+MAX_RUNS = 1_000_000
+
+
+class ErrorReply(Reply):
+    """The one form of every error, of every route."""
+
+    error: str
+    code: str
+    hint: str
+
+
+class RuntimeInfo(Reply):
+    """A runtime some Python of the board offers, or why it does not."""
+
+    key: str
+    python: str
+    python_version: str | None = None
+    version: str | None = None
+    unavailable: str | None = None
+
+
+class AgentInfo(Reply):
+    """Who answers."""
+
+    api_version: int
+    version: str
+    profile: str
+    started_at: float
+    runtimes: tuple[RuntimeInfo, ...]
+
+
+class BundleStatus(Reply):
+    """What the agent lacks of a bundle; `missing` empty = complete and verified."""
+
+    bundle: Sha256
+    missing: tuple[FileEntry, ...]
+
+
+class UploadStatus(Reply):
+    """How much of a file has arrived; `complete` = all of it, and its sha256 is right."""
+
+    sha256: Sha256
+    received_bytes: int
+    complete: bool
+
+
+class ModelState(StrEnum):
+    """The supervisor's states (agent/supervisor.py draws the transitions)."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    CRASHED = "crashed"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+
+
+class ModelInfo(Reply):
+    """One deployed model."""
+
+    name: ModelName
+    bundle: Sha256
+    previous: Sha256 | None
+    state: ModelState
+    reason: str | None = None
+    runtime: str
+    runtime_version: str | None = None
+    source_name: str
+    precision: str
+    weights: int | None = None
+    signature: Signature
+    preprocessing: Preprocessing | None = None
+    score: Score | None = None
+
+
+class ActivateRequest(Contract):
+    """Serve this bundle under the name in the path; the version served so far stays for a rollback."""
+
+    bundle: Sha256
+
+
+class Activation(Reply):
+    """How a switch went. `outage_s` is 0 where old and new overlapped; `sqnr_db` null where nothing differed."""
+
+    model: ModelName
+    bundle: Sha256
+    previous: Sha256 | None
+    sqnr_db: float | None
+    tolerance_db: float
+    golden_count: int
+    golden_source: str
+    load_s: float
+    outage_s: float
+    unchanged: bool = False
+
+
+class BenchRequest(Contract):
+    """One trial: `runs` runs of batch 1 in a fresh worker, the board held.
+
+    Inputs: seeded noise, or the files `inputs` (blobs already sent, each all input tensors of one run, as octet
+    stream), used in turn.
+    """
+
+    model: ModelName
+    runs: Annotated[int, Field(ge=2, le=MAX_RUNS)] = 1000
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    inputs: tuple[Sha256, ...] = ()
+    interrupt: bool = False
+
+
+class Measurement(Reply):
+    """One trial as measured; its samples are at ``/v1/jobs/ID/samples``.
+
+    `unmet` has, for each figure that is null, the reason.
+    """
+
+    model: ModelName
+    bundle: Sha256
+    runs: int
+    first_run_ns: int
+    convert_ns_mean: float | None
+    accelerator_ns_mean: float | None
+    decision_ns: tuple[int, ...] = ()
+    memory: Memory
+    environment: Environment
+    flags: tuple[Flag, ...]
+    stopped_models: tuple[ModelName, ...]
+    unmet: dict[str, str]
+
+
+class JobState(StrEnum):
+    """PENDING -> RUNNING -> DONE | FAILED | CANCELLED."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job(Reply):
+    """Work that outlasts a request. `revision` grows with each change; `done` of `total` is its progress."""
+
+    id: str
+    kind: Literal["activate", "bench"]
+    model: ModelName
+    state: JobState
+    revision: int
+    stage: str
+    done: int = 0
+    total: int = 0
+    error: ErrorReply | None = None
+    activation: Activation | None = None
+    measurement: Measurement | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+class LatencyStats(Reply):
+    """Service latency since the model was loaded, from a histogram with 1 % relative error."""
+
+    count: int
+    mean_ms: float | None
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class ModelStats(Reply):
+    """Counters of one model since the agent started."""
+
+    name: ModelName
+    state: ModelState
+    reason: str | None
+    requests: int
+    failures: int
+    rejected: int
+    in_flight: int
+    queue_length: int
+    restarts: int
+    latency: LatencyStats
+    worker_pid: int | None
+    worker_rss_bytes: int | None
+
+
+class Telemetry(Reply):
+    """The board now. A figure that cannot be read is null; `unmet` says why."""
+
+    cpu_percent: float | None
+    memory_total_bytes: int | None
+    memory_available_bytes: int | None
+    swap_used_bytes: int | None
+    temperatures_c: dict[str, float]
+    clocks_mhz: dict[str, float]
+    power_mode: str | None
+    unmet: dict[str, str]
+
+
+class Stats(Reply):
+    """``GET /stats``."""
+
+    version: str
+    profile: str
+    uptime_s: float
+    held_by: str | None
+    models: tuple[ModelStats, ...]
+    board: Telemetry
+    agent_rss_bytes: int | None

@@ -1,0 +1,216 @@
+"""A bundle's manifest: all that an agent must know to serve one model, and nothing it has to guess.
+
+A bundle is a manifest and the files it names. Its id is the sha256 of the manifest's canonical JSON, which holds the
+sha256 of every file: equal content has an equal id, on every machine.
+"""
+
+import hashlib
+import json
+import math
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from contract.base import Contract
+
+MANIFEST_FILE = "manifest.json"
+"""Where an agent keeps the manifest, beside the bundle's own files."""
+
+ITEM_BYTES = {
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "uint8": 1,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
+    "bool": 1,
+}
+"""Element types a tensor may have, named as numpy names them, with their size in bytes."""
+
+DType = Literal[
+    "float16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+# No component starts with a dot, so neither ".." nor a hidden file can be named; no absolute path, no backslash.
+FilePath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=200),
+]
+
+
+class FileEntry(Contract):
+    """One file of a bundle."""
+
+    sha256: Sha256
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class TensorSpec(Contract):
+    """Name, element type and static shape of one input or output (batch included)."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    dtype: DType
+    shape: tuple[PositiveInt, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
+
+
+class Signature(Contract):
+    """What goes into a model and what comes out, in order."""
+
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+
+    @property
+    def input_bytes(self) -> int:
+        return sum(spec.size_bytes for spec in self.inputs)
+
+    @property
+    def output_bytes(self) -> int:
+        return sum(spec.size_bytes for spec in self.outputs)
+
+
+class Preprocessing(Contract):
+    """From a decoded image to the model's one input: resize, reorder, ``(pixel * scale - mean) / std``, lay out.
+
+    `mean` and `std` have one value per channel, in the order of `color`, or are empty (0 and 1).
+    """
+
+    color: Literal["RGB", "BGR", "GRAY"] = "RGB"
+    height: PositiveInt
+    width: PositiveInt
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = ()
+    std: tuple[Annotated[float, Field(gt=0)], ...] = ()
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.color == "GRAY" else 3
+
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> Self:
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if values and len(values) != self.channels:
+                raise ValueError(f"{key} has {len(values)} values, {self.color} has {self.channels} channels")
+        return self
+
+
+class Score(Contract):
+    """From a reconstruction to a decision: an image is defective when its score is above the threshold.
+
+    `threshold` is null until good images have set it: the decision is then reported as uncalibrated.
+    """
+
+    method: Literal["max_smoothed_squared_error"] = "max_smoothed_squared_error"
+    sigma: Annotated[float, Field(gt=0, le=50)] = 1.0
+    threshold: float | None = None
+
+
+class Inspection(Contract):
+    """What a model knows of its inspection: travels in the ONNX file's ``metadata_props["boardfit"]``."""
+
+    preprocessing: Preprocessing | None = None
+    score: Score | None = None
+
+
+class Golden(Contract):
+    """Inputs whose right outputs are known (ONNX Runtime's on the host), to prove a freshly loaded model.
+
+    `inputs` and `outputs` are files of the bundle: `count` cases one after the other, each the tensors of the
+    signature in order, little-endian, row-major, without padding.
+    """
+
+    count: PositiveInt
+    source: Literal["images", "noise"]
+    inputs: FilePath
+    outputs: FilePath
+    tolerance_db: float
+
+
+class RuntimeSpec(Contract):
+    """Which file of the bundle runs in which runtime (a file name in `agent/worker/runtimes/`)."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*$")]
+    file: FilePath
+    options: dict[str, str | int | float | bool] = {}
+
+
+class Provenance(Contract):
+    """Where the artifact came from. No time stamp: equal content must have an equal id."""
+
+    source_name: str
+    source_sha256: Sha256
+    boardfit_version: str
+    precision: str
+    steps: tuple[str, ...]
+
+
+class Manifest(Contract):
+    """All that an agent must know to serve one model."""
+
+    schema_version: Literal[1] = 1
+    runtime: RuntimeSpec
+    files: dict[FilePath, FileEntry]
+    signature: Signature
+    preprocessing: Preprocessing | None = None
+    score: Score | None = None
+    golden: Golden
+    weights: Annotated[int, Field(ge=0)] | None = None
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _files_do_not_clash(self) -> Self:
+        taken = {MANIFEST_FILE, *self.files}
+        for path in self.files:
+            folders = {"/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1)}
+            if path == MANIFEST_FILE or folders & taken:
+                raise ValueError(f"{path!r} clashes with another file of the bundle")
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_own_files(self) -> Self:
+        for path in (self.runtime.file, self.golden.inputs, self.golden.outputs):
+            if path not in self.files:
+                raise ValueError(f"{path!r} is not among the bundle's files")
+        for path, count, size in (
+            (self.golden.inputs, self.golden.count, self.signature.input_bytes),
+            (self.golden.outputs, self.golden.count, self.signature.output_bytes),
+        ):
+            if self.files[path].size_bytes != count * size:
+                raise ValueError(f"{path!r} has {self.files[path].size_bytes} bytes, {count} cases need {count * size}")
+        return self
+
+    def canonical_json(self) -> bytes:
+        """The bytes whose sha256 is the bundle's id: keys sorted, no white space, every default written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+
+    @property
+    def bundle_id(self) -> str:
+        return hashlib.sha256(self.canonical_json()).hexdigest()
+
+
+def model_name_from(text: str) -> str:
+    """The nearest valid model name: what `--name` defaults to for a file's stem."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).lstrip("._-")[:64]
+    return name or "model"

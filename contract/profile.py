@@ -1,0 +1,78 @@
+"""A board's facts, and the one reader of deploy/boards/*.toml (package data: facts only, no conditionals)."""
+
+import difflib
+import tomllib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from contract.base import Contract
+
+
+class UnknownProfileError(Exception):
+    """No such profile. The message names the nearest."""
+
+
+class BrokenProfileError(Exception):
+    """A profile file says something this version does not understand. The message names file and key."""
+
+
+class Profile(Contract):
+    """What is true of every board of one kind.
+
+    runtime            which runtime serves a model there (a file name in agent/worker/runtimes/)
+    pythons            interpreters to try for it, in order; "agent" is the agent's own
+    switching          overlap: the old version serves until the new one is proven; stop-first: it makes room
+    shares_memory      CPU and accelerator share memory, or the accelerator has one owner: a bench empties the board
+    headline_memory    which peak `peak_memory_bytes` is: the process's (plus accelerator), or the whole board's
+    queue_length       requests a model takes before the next gets 503, the one being served included
+    precisions         what `--precision` may be; the first is the default
+    tolerance_db       least SQNR of golden outputs, by precision
+    sensors            telemetry sources to read, in order (a file name in agent/telemetry/)
+    worker_environment what the worker's environment gets on top
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: str
+    runtime: str
+    pythons: tuple[str, ...]
+    switching: Literal["overlap", "stop-first"]
+    shares_memory: bool
+    headline_memory: Literal["process", "system"]
+    queue_length: Annotated[int, Field(ge=1, le=256)]
+    precisions: Annotated[tuple[str, ...], Field(min_length=1)]
+    tolerance_db: dict[str, float]
+    sensors: tuple[str, ...]
+    start_timeout_s: Annotated[float, Field(gt=0)]
+    request_timeout_s: Annotated[float, Field(gt=0)]
+    runtime_options: dict[str, str | int | float | bool] = {}
+    worker_environment: dict[str, str] = {}
+
+
+def profile_names() -> tuple[str, ...]:
+    """Names of the profiles that came with this version, sorted."""
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.name.endswith(".toml"))
+    )
+
+
+def read_profile(name: str) -> Profile:
+    """The profile `name`; UnknownProfileError with the nearest name, BrokenProfileError with file and key."""
+    names = profile_names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        raise UnknownProfileError(
+            f"there is no board profile {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names)}")
+        )
+    entry = _folder() / f"{name}.toml"
+    try:
+        return Profile.model_validate({"name": name, **tomllib.loads(entry.read_text(encoding="utf-8"))})
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise BrokenProfileError(f"{entry}: {error}") from error
+
+
+def _folder() -> Traversable:
+    return files("deploy") / "boards"
