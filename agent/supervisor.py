@@ -106,7 +106,7 @@ class Supervisor:
     def take_slot(self) -> Slot:
         """A place in the queue. Raises ModelNotReadyError or QueueFullError; give it back with `give_slot`."""
         if self.state is not ModelState.READY:
-            raise self._not_ready()
+            raise self.not_ready()
         if not self._free:
             raise QueueFullError(
                 f"{self.deployment.name!r} has {self._limits.queue_length} requests in its queue",
@@ -128,7 +128,7 @@ class Supervisor:
         """Runs the inputs in `slot`; its outputs are there afterwards. Raises WorkerFailedError, ModelNotReadyError."""
         async with self._turn:
             if self._worker is None:
-                raise self._not_ready()
+                raise self.not_ready()
             reply = await self._worker.request({"op": "infer", "slot": slot.index}, self._limits.request_timeout_s)
         return RunTimes(reply["run_ns"], reply["accelerator_ns"])
 
@@ -203,7 +203,8 @@ class Supervisor:
         assert state in _NEXT[self.state], f"{self.state} -> {state}"
         self.state, self.reason = state, reason
 
-    def _not_ready(self) -> ModelNotReadyError:
+    def not_ready(self) -> ModelNotReadyError:
+        """Why it cannot run anything now."""
         name, because = self.deployment.name, f": {self.reason}" if self.reason else ""
         if self.state in (ModelState.FAILED, ModelState.STOPPED):
             return ModelNotReadyError(

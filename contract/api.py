@@ -9,6 +9,7 @@
 ``PUT /v1/models/NAME``                     `ActivateRequest` -> 202 `Job`; its result is an `Activation`
 ``POST /v1/models/NAME/rollback``           202 `Job`; its result is an `Activation`
 ``POST /v1/models/NAME/load``               202 `Job`: load again what is FAILED or STOPPED
+``GET /v1/models/NAME/environment``         `Environment`: for what is measured from outside
 ``DELETE /v1/models/NAME``                  204
 ``POST /v1/benches``                        `BenchRequest` -> 202 `Job`; its result is a `Measurement`
 ``GET /v1/jobs/ID?wait_s=S&seen=N``         `Job`; with `wait_s`, answered when its revision is above N or S is over
@@ -28,6 +29,7 @@ from contract.manifest import FileEntry, ModelName, Preprocessing, Score, Sha256
 from contract.results import Environment, Flag, Memory
 
 MAX_RUNS = 1_000_000
+MAX_BENCH_INPUTS = 16
 
 
 class ErrorReply(Reply):
@@ -126,14 +128,13 @@ class Activation(Reply):
 class BenchRequest(Contract):
     """One trial: `runs` runs of batch 1 in a fresh worker, the board held.
 
-    Inputs: seeded noise, or the files `inputs` (blobs already sent, each all input tensors of one run, as octet
-    stream), used in turn.
+    Inputs, used in turn: the files `inputs` (blobs already sent, each an image or all input tensors of one run, raw),
+    or where there are none the bundle's golden inputs.
     """
 
     model: ModelName
     runs: Annotated[int, Field(ge=2, le=MAX_RUNS)] = 1000
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    inputs: tuple[Sha256, ...] = ()
+    inputs: Annotated[tuple[Sha256, ...], Field(max_length=MAX_BENCH_INPUTS)] = ()
     interrupt: bool = False
 
 
@@ -145,8 +146,6 @@ class Measurement(Reply):
 
     model: ModelName
     bundle: Sha256
-    runs: int
-    first_run_ns: int
     convert_ns_mean: float | None
     accelerator_ns_mean: float | None
     decision_ns: tuple[int, ...] = ()

@@ -48,7 +48,8 @@ DType = Literal[
     "bool",
 ]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME)]
 # No component starts with a dot, so neither ".." nor a hidden file can be named; no absolute path, no backslash.
 FilePath = Annotated[
     str,

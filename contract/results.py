@@ -13,6 +13,22 @@ Flag = Literal["throttled", "clocks_moved", "swapped", "other_load"]
 """Why a row may not be what the board can do: a reader decides, nothing is dropped."""
 
 
+DOES_NOT_RUN = frozenset(
+    {
+        "load_failed",
+        "non_finite",
+        "golden_mismatch",
+        "run_failed",
+        "runtime_missing",
+        "signature_mismatch",
+        "worker_bug",
+        "worker_crashed",
+        "worker_timeout",
+    }
+)
+"""Error codes of an agent that say a model does not run on the board: a row with the reason, not a failed command."""
+
+
 class Latency(Reply):
     """Of the counted runs (all but the first), in milliseconds.
 
@@ -87,7 +103,11 @@ class Environment(Reply):
 
 
 class BenchRow(Reply):
-    """One trial of one model on one board; or, with `failure`, why there is no figure."""
+    """One trial of one model on one board; or, with `failure`, why there is no figure.
+
+    `steady_from_run` is how many counted runs came before latency was steady; null where it never was, or where there
+    are too few runs to tell. `unmet` has the reason of a null by its key, or by the part before the dot.
+    """
 
     id: str
     session: str
@@ -100,7 +120,7 @@ class BenchRow(Reply):
     precision: str
     through: Literal["worker", "http"]
     requested_runs: int
-    seed: int
+    inputs: str
     failure: str | None = None
     failure_code: str | None = None
     counted_runs: int | None = None
@@ -157,7 +177,7 @@ DESCRIPTION_KEYS: tuple[str, ...] = (
     "precision",
     "through",
     "requested_runs",
-    "seed",
+    "inputs",
     "failure",
     "failure_code",
     "steady_from_run",

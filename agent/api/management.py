@@ -25,6 +25,7 @@ from contract.api import (
     UploadStatus,
 )
 from contract.manifest import Manifest, ModelName, Sha256
+from contract.results import Environment
 
 Name = Annotated[ModelName, Path()]
 Digest = Annotated[Sha256, Path()]
@@ -114,6 +115,10 @@ def _models(router: APIRouter, service: Service) -> None:
     async def load(name: Name) -> Job:
         service.repository.record(name)
         return service.jobs.start("activate", name, lambda job: activator.load(name, job.stage))
+
+    @router.get("/v1/models/{name}/environment")
+    async def environment(name: Name) -> Environment:
+        return await asyncio.to_thread(service.bencher.environment, name)
 
     @router.delete("/v1/models/{name}", status_code=204)
     async def remove(name: Name) -> None:

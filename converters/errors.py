@@ -1,0 +1,153 @@
+"""What can be wrong with a model, or with how it was asked to be converted.
+
+::
+
+    ConversionError
+    ├── UnreadableModelError      unreadable_model       no such file, a directory, no permission
+    ├── NotOnnxError              not_onnx               something else, empty or truncated
+    ├── ModelTooLargeError        model_too_large        beyond what one ONNX file can hold
+    ├── ExternalDataError         external_data          weights beside the model: outside its folder, missing, short
+    ├── InvalidModelError         invalid_model          ONNX, but it contradicts itself
+    ├── UnsupportedVersionError   unsupported_version    newer than the installed onnx and ONNX Runtime
+    ├── UnsupportedTypeError      unsupported_type       an input or output no board can take
+    ├── UnsupportedOperatorError  unsupported_operator   ONNX Runtime lacks it
+    ├── DynamicShapeError         dynamic_shape          a size is not in the file and was not given
+    ├── DataDependentShapeError   data_dependent_shape   the size of an output depends on the input's values
+    ├── UnknownInputError         unknown_input          --input-shape names no input
+    ├── BadInputShapeError        bad_input_shape        --input-shape contradicts the model
+    ├── RunFailedError            run_failed             it loads, but does not run
+    ├── UnknownFormatError        unknown_format         no way from this kind of model file
+    ├── UnknownRuntimeError       unknown_runtime        no way to this runtime
+    └── UnknownPrecisionError     unknown_precision      the runtime is known, the precision is not
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ConversionError(Exception):
+    """A model cannot be converted: `message` says what and why, `hint` what to do, `code` is stable."""
+
+    code: ClassVar[str] = "conversion_failed"
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UnreadableModelError(ConversionError):
+    """The path is no file that can be read."""
+
+    code = "unreadable_model"
+
+
+class NotOnnxError(ConversionError):
+    """The file is something else, empty or truncated."""
+
+    code = "not_onnx"
+
+
+class ModelTooLargeError(ConversionError):
+    """The model, or the model with its external data, is beyond what one ONNX file can hold."""
+
+    code = "model_too_large"
+
+
+class ExternalDataError(ConversionError):
+    """Weights kept beside the model are outside its folder, missing or shorter than the model says."""
+
+    code = "external_data"
+
+
+class InvalidModelError(ConversionError):
+    """The file is ONNX, but breaks the rules of ONNX or contradicts itself."""
+
+    code = "invalid_model"
+
+
+class UnsupportedVersionError(ConversionError):
+    """The model's opset or IR version is newer than the installed onnx and ONNX Runtime know."""
+
+    code = "unsupported_version"
+
+
+class UnsupportedTypeError(ConversionError):
+    """An input or output is no plain tensor, or its elements have a type no board can take."""
+
+    code = "unsupported_type"
+
+
+class UnsupportedOperatorError(ConversionError):
+    """ONNX Runtime does not know the operator, or not for the types it is used with.
+
+    `domain` is "" for ONNX's own operators; `node` is "" where the node has no name.
+    """
+
+    code = "unsupported_operator"
+
+    def __init__(self, operator: str, domain: str, node: str, reason: str) -> None:
+        where = f" (node {node!r})" if node else ""
+        super().__init__(
+            f"ONNX Runtime cannot run the operator {f'{domain}.' if domain else ''}{operator}{where}: {reason}",
+            "export the model with another opset, without custom operators, or replace this part of the model",
+        )
+        self.operator = operator
+        self.domain = domain
+        self.node = node
+
+
+class DynamicShapeError(ConversionError):
+    """A dimension other than the batch is neither in the model nor given."""
+
+    code = "dynamic_shape"
+
+
+class DataDependentShapeError(ConversionError):
+    """The shape of an output changes with the values of the inputs, or is empty."""
+
+    code = "data_dependent_shape"
+
+
+class UnknownInputError(ConversionError):
+    """A shape was given for an input that the model does not have."""
+
+    code = "unknown_input"
+
+
+class BadInputShapeError(ConversionError):
+    """A shape has the wrong rank, contradicts the model or another input, or is absurdly large."""
+
+    code = "bad_input_shape"
+
+
+class RunFailedError(ConversionError):
+    """ONNX Runtime loads the model, but a run fails."""
+
+    code = "run_failed"
+
+
+class UnknownFormatError(ConversionError):
+    """There is no way from this kind of model file."""
+
+    code = "unknown_format"
+
+
+class UnknownRuntimeError(ConversionError):
+    """There is no way from this kind of model file to this runtime."""
+
+    code = "unknown_runtime"
+
+
+class UnknownPrecisionError(ConversionError):
+    """The runtime does not take a model of this precision."""
+
+    code = "unknown_precision"
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """A hint: the one of `valid` that looks most like `word`, or else all of them."""
+    names = list(valid)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(map(repr, names))}"

@@ -1,0 +1,11 @@
+"""The command line: parse, call one function, render, map an error to an exit code. No logic.
+
+group.py      the group of commands, and how an error ends one    options.py    flags that commands share
+boards.py     boards: list, add, remove, stop                     models.py     deploy convert models rollback remove
+serving.py    infer, stats                                        measuring.py  bench, results
+example.py    example                                             output.py     tables on stdout
+"""
+
+from host.cli.group import main
+
+__all__ = ["main"]

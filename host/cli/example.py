@@ -1,0 +1,20 @@
+"""example"""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def example(folder: Path, seed: int) -> None:
+    """Write a small inspection model and photographs of capsules into FOLDER, all made from a seed."""
+    from compression.example import write_example
+    from host.errors import InputError
+
+    try:
+        paths = write_example(folder, seed)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written: {error}", "name another folder") from error
+    click.echo(f"wrote {paths.model} (untrained), {len(paths.good)} good images, {len(paths.defective)} defective ones")

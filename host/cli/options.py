@@ -1,0 +1,130 @@
+"""Flags that several commands share: one spelling each."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contract.manifest import MODEL_NAME
+from host.boards import Board, Boards
+from host.errors import InputError
+from host.last import Last
+
+Command = Callable[..., Any]
+
+board = click.option("--board", "board_name", metavar="NAME", help="Default: the board of the last deploy.")
+model = click.option("--model", "model_name", metavar="NAME", help="Default: what was deployed there last.")
+as_json = click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+
+
+def conversion(command: Command) -> Command:
+    """What `deploy` and `convert` know of a conversion."""
+    for option in reversed(_CONVERSION):
+        command = option(command)
+    return command
+
+
+def _shape(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for value in values:
+        name, equals, sizes = value.rpartition("=")
+        if not equals or not name or not all(size.strip().isdigit() and int(size) > 0 for size in sizes.split(",")):
+            raise click.BadParameter(f"{value!r} is not like image=1,3,256,256")
+        shapes[name] = tuple(int(size) for size in sizes.split(","))
+    return shapes
+
+
+def _runtime_options(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str | int | float | bool]:
+    options = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{value!r} is not like threads=1")
+        options[name] = _scalar(text)
+    return options
+
+
+def _scalar(text: str) -> str | int | float | bool:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+_CONVERSION = (
+    click.option(
+        "--input-shape",
+        "input_shapes",
+        multiple=True,
+        callback=_shape,
+        metavar="NAME=N,C,H,W",
+        help="The shape of an input whose sizes are not in the model.",
+    ),
+    click.option("--precision", metavar="P", help="Default: the first of the board's profile."),
+    click.option(
+        "--preprocess",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="TOML with color, layout, scale, mean, std: how images become the input.",
+    ),
+    click.option(
+        "--calibrate",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of images: the first 8 become the golden inputs. Default: noise.",
+    ),
+    click.option("--tolerance-db", type=float, help="Least SQNR of the golden outputs. Default: of the profile."),
+    click.option(
+        "--option",
+        "runtime_options",
+        multiple=True,
+        callback=_runtime_options,
+        metavar="NAME=VALUE",
+        help="Of the runtime, e.g. threads=1.",
+    ),
+)
+
+
+def valid_name(name: str) -> str:
+    """InputError where it is no name for a model."""
+    if not re.fullmatch(MODEL_NAME, name):
+        raise InputError(f"{name!r} is no name for a model", "take letters, digits, dot, dash, underscore; 64 at most")
+    return name
+
+
+def boards() -> Boards:
+    """The user's boards file."""
+    from host.places import config_dir
+
+    return Boards(config_dir() / "boards.toml")
+
+
+def last() -> Last:
+    """What was deployed last."""
+    from host.places import state_dir
+
+    return Last(state_dir() / "last.json")
+
+
+def chosen_board(name: str | None) -> Board:
+    """The board named, or the one of the last deploy: which one is printed, on stderr."""
+    if name is not None:
+        return boards().get(name)
+    found = boards().get(last().board())
+    click.echo(f"board: {found.name} (of the last deploy)", err=True)
+    return found
+
+
+def chosen_model(board: Board, name: str | None) -> str:
+    """The model named, or what was deployed there last: which one is printed, on stderr."""
+    if name is not None:
+        return name
+    found = last().model(board.name)
+    click.echo(f"model: {found} (deployed to {board.name} last)", err=True)
+    return found

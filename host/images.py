@@ -1,0 +1,47 @@
+"""A user's folder of images: which files it has, and what a model makes of them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contract.manifest import Preprocessing
+from host.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+_MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}  # by how the file begins
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Every PNG and JPEG below `folder`, in the order of their paths. InputError where there is none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder", "name a folder with PNG or JPEG images")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise InputError(f"{folder} has no image in it", f"put files ending in {', '.join(SUFFIXES)} there")
+    return found
+
+
+def media_type_of(content: bytes) -> str | None:
+    """By how the file begins, whatever its name is; None where it is neither PNG nor JPEG."""
+    return next((media for magic, media in _MEDIA_TYPES.items() if content.startswith(magic)), None)
+
+
+def read(path: Path) -> bytes:
+    """InputError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
+
+
+def prepared(path: Path, preprocessing: Preprocessing, dtype: str) -> "NDArray[Any]":
+    """The model's input tensor for one image. InputError names the file."""
+    from inspection import preprocess
+    from inspection.errors import InspectionError
+
+    try:
+        return preprocess.prepare(preprocess.decode(read(path)), preprocess.Preprocessing(**dict(preprocessing)), dtype)
+    except InspectionError as error:
+        raise InputError(f"{path}: {error}", error.hint, error.code) from error

@@ -1,0 +1,238 @@
+"""Rows and models as tables for a person, made by rich; print them with a `rich.console.Console`.
+
+They are made for 80 columns and more: no id and no figure is cut. What is missing says why, in place or in a numbered
+note below.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from contract.api import ModelInfo
+from contract.results import BenchRow
+from host.report.layout import Notes, add_row, table, text
+from host.report.values import LABELS, bare, figure, figure_or_reason, is_explained, steadiness, why_missing
+from host.statistics import trial_interval
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+BUNDLE_CHARACTERS = 12  # of 64: as many as tell bundles apart
+
+TRIAL_COLUMNS = {
+    "latency_ms.mean": "Mean",
+    "latency_ms.median": "Median",
+    "latency_ms.p90": "p90",
+    "latency_ms.p99": "p99",
+    "latency_ms.max": "Max",
+    "first_run_ms": "First",
+    "peak_memory_bytes": "Peak MiB",
+}
+
+RESULT_COLUMNS = {
+    "latency_ms.mean": "Mean ms",
+    "peak_memory_bytes": "Peak MiB",
+    "rate": "Rate",
+    "auc": "AUC",
+}
+
+
+def bench_table(rows: Sequence[BenchRow]) -> "Group":
+    """Trials, by session, board and model: the headline, then every figure of one trial, or a line for each trial."""
+    from rich.console import Group
+
+    subjects: dict[tuple[str, ...], list[BenchRow]] = {}
+    for row in rows:
+        subjects.setdefault((row.session, row.board, row.model, row.bundle, row.precision, row.through), []).append(row)
+    parts: list[RenderableType] = []
+    for trials in subjects.values():
+        parts += [text("")] if parts else []
+        parts += [text(_headline(trials), "bold"), text(_subject(trials[0])), text("")]
+        parts += _one_trial(trials[0]) if len(trials) == 1 else _several_trials(trials)
+    return Group(*parts)
+
+
+def results_table(rows: Sequence[BenchRow]) -> "Group":
+    """One line per row, in the order given. A figure that no row has gets no column, but a line."""
+    from rich.console import Group
+
+    if not rows:
+        return Group(text("No results."))
+    figures = {key: head for key, head in RESULT_COLUMNS.items() if any(row.figures()[key] is not None for row in rows)}
+    if any(row.failure is not None for row in rows):
+        figures = {"latency_ms.mean": RESULT_COLUMNS["latency_ms.mean"]} | figures  # says which failed
+    shown = table("Id", "Measured", "What", numbers=figures.values())
+    notes = Notes()
+    for row in rows:
+        cells = _figure_cells(row, figures, notes)
+        if row.flags and cells:
+            cells[0] += f" {notes.mark(_flags(row))}"
+        add_row(shown, row.id, _measured(row), f"{row.model} {row.precision} on {row.board}", *cells)
+    absent = ", ".join(LABELS[key] for key in RESULT_COLUMNS if key not in figures)
+    return Group(shown, *notes.lines(), *([text(f"n/a (no row here has them): {absent}")] if absent else []))
+
+
+def models_table(models: Sequence[ModelInfo]) -> "Group":
+    """One line per deployed model."""
+    from rich.console import Group
+
+    if not models:
+        return Group(text("No models."))
+    notes = Notes()
+    shown = table("Model", "State", "Bundle", "Source", "Runtime", numbers=["Threshold", "Weights"])
+    for model in models:
+        add_row(
+            shown,
+            model.name,
+            f"{model.state} {notes.mark(model.reason)}" if model.reason else model.state,
+            model.bundle[:BUNDLE_CHARACTERS],
+            f"{model.source_name}, {model.precision}",
+            f"{model.runtime} {model.runtime_version or notes.mark('no version: the model is not loaded')}",
+            _threshold(model, notes),
+            f"n/a {notes.mark('weights not counted')}" if model.weights is None else f"{model.weights:,}",
+        )
+    return Group(shown, *notes.lines())
+
+
+def _threshold(model: ModelInfo, notes: Notes) -> str:
+    if model.score is None:
+        return f"n/a {notes.mark('the model has no score to decide by')}"
+    if model.score.threshold is None:
+        return f"n/a {notes.mark('uncalibrated: no good images have set a threshold')}"
+    return f"{model.score.threshold:.4g}"
+
+
+def _headline(trials: Sequence[BenchRow]) -> str:
+    ran = [row for row in trials if row.failure is None]
+    if not ran:
+        return f"{trials[0].model} does not run on {trials[0].board}: {trials[0].failure}"
+    counts = sorted({f"{row.counted_runs:,}" for row in ran if row.counted_runs is not None}, key=len)
+    runs = f" of {' or '.join(counts)} counted runs" if counts else ""
+    peaks = _values(ran, "peak_memory_bytes")
+    memory = figure("peak_memory_bytes", max(peaks)) if peaks else figure_or_reason(ran[0], "peak_memory_bytes")
+    if len(trials) == 1:
+        return f"Mean latency {figure_or_reason(ran[0], 'latency_ms.mean')}{runs}; peak memory {memory}"
+    share = f"{len(trials)} trials" if len(ran) == len(trials) else f"{len(ran)} of {len(trials)} trials"
+    return f"Mean latency {_mean_and_interval(ran)} over {share}{runs}; greatest peak memory {memory}"
+
+
+def _mean_and_interval(ran: Sequence[BenchRow]) -> str:
+    means = _values(ran, "latency_ms.mean")
+    if not means:
+        return figure_or_reason(ran[0], "latency_ms.mean")
+    trials = trial_interval(means)
+    mean = figure("latency_ms.mean", trials.mean)
+    if trials.interval is None:
+        return mean
+    low, high = (bare("latency_ms.mean", end) for end in trials.interval)
+    return f"{mean} (95 % interval {low} to {high} ms)"
+
+
+def _subject(row: BenchRow) -> str:
+    runtime = f", {row.environment.runtime} {row.environment.runtime_version}" if row.environment else ""
+    return (
+        f"{row.model} on {row.board}: {row.source_name}, {row.precision}{runtime}, "
+        f"bundle {row.bundle[:BUNDLE_CHARACTERS]}, through {'HTTP' if row.through == 'http' else 'the worker'}"
+    )
+
+
+def _one_trial(row: BenchRow) -> list["RenderableType"]:
+    facts = {"Id": row.id, "Measured": _measured(row)}
+    if row.failure is None:
+        facts |= {label: figure_or_reason(row, key) for key, label in LABELS.items() if is_explained(row, key)}
+        unmeasured = [label for key, label in LABELS.items() if not is_explained(row, key)]
+        facts["Not measured"] = "; ".join(unmeasured) or "none"
+        facts["Steady"] = steadiness(row)
+    else:
+        facts["Failure"] = row.failure_code or "n/a (without a code)"
+        facts |= {LABELS[key]: figure(key, value) for key, value in row.figures().items() if value is not None}
+    facts |= _circumstances(row)
+    shown = table("Figure", "Value")
+    for label, value in facts.items():
+        add_row(shown, label, value)
+    return [shown]
+
+
+def _circumstances(row: BenchRow) -> dict[str, str]:
+    facts = {"Flags": _flags(row)}
+    if _unjudged(row):
+        facts["Flags not judged"] = _unjudged(row)
+    facts["Models stopped for it"] = ", ".join(row.stopped_models) or "none"
+    if row.environment:
+        facts["Machine"] = f"{row.environment.machine}, {row.environment.os_image}"
+        facts["Power mode"] = row.environment.before.power_mode or f"n/a ({row.unmet.get('power_mode', 'not known')})"
+    return facts
+
+
+def _several_trials(trials: Sequence[BenchRow]) -> list["RenderableType"]:
+    notes = Notes()
+    shown = table("Id", numbers=["Trial", *TRIAL_COLUMNS.values()])
+    for row in trials:
+        add_row(shown, row.id, str(row.trial), *_figure_cells(row, TRIAL_COLUMNS, notes))
+    legend = "Latency in ms; fewer than two trials ran, so there is no spread between them."
+    ran = [row for row in trials if row.failure is None]
+    if len(ran) > 1:
+        legend = "Latency in ms; std between trials; the 95 % interval is mean +/- the last line."
+        shown.add_section()
+        for label, cells in _summary(ran, notes).items():
+            add_row(shown, label, "", *cells)
+    flags = [f"{row.id}: {_flags(row)}" for row in trials if row.flags]
+    flags += [f"Flags not judged: {unjudged}" for unjudged in dict.fromkeys(map(_unjudged, trials)) if unjudged]
+    return [shown, *notes.lines(), *map(text, flags), text(legend)]
+
+
+def _summary(ran: Sequence[BenchRow], notes: Notes) -> dict[str, list[str]]:
+    """The lines below the trials: label -> a cell for each of TRIAL_COLUMNS."""
+    lines: dict[str, list[str]] = {"mean": [], "std": [], "95 % +/-": []}
+    for key in TRIAL_COLUMNS:
+        values = _values(ran, key)
+        trials = trial_interval(values) if values else None
+        if trials is None:
+            cells = [f"n/a {notes.mark('no trial has this figure')}"] * 3
+        elif trials.std is None or trials.interval is None:
+            cells = [bare(key, trials.mean)] + [f"n/a {notes.mark('only one trial has this figure')}"] * 2
+        else:
+            half = trials.interval[1] - trials.mean
+            cells = [bare(key, value) for value in (trials.mean, trials.std, half)]
+        for line, cell in zip(lines.values(), cells, strict=True):
+            line.append(cell)
+    return lines
+
+
+def _values(rows: Sequence[BenchRow], key: str) -> list[float]:
+    return [value for row in rows if (value := row.figures()[key]) is not None]
+
+
+def _figure_cells(row: BenchRow, keys: dict[str, str], notes: Notes) -> list[str]:
+    """A cell per key; what is null has the number of its reason, and the first of a failed row says so."""
+    cells = []
+    for key in keys:
+        value = row.figures()[key]
+        if value is not None:
+            cells.append(bare(key, value))
+        elif row.failure is None:
+            cells.append(f"n/a {notes.mark(why_missing(row, key))}")
+        else:
+            cells.append(("" if cells else "failed ") + notes.mark(why_missing(row, key)))
+    return cells
+
+
+def _measured(row: BenchRow) -> str:
+    return row.measured_at.astimezone().strftime("%Y-%m-%d %H:%M")  # in the reader's own time zone
+
+
+def _flags(row: BenchRow) -> str:
+    return ", ".join(row.flags).replace("_", " ") or "none"
+
+
+def _unjudged(row: BenchRow) -> str:
+    """Flags that may be up or not, each with the reason why that could not be told."""
+    reasons = {key: reason for key, reason in row.unmet.items() if key.startswith("flags.")}
+    return "; ".join(f"{key.removeprefix('flags.').replace('_', ' ')} ({why})" for key, why in reasons.items())
+
+
+def boards_table(boards: Sequence[tuple[str, str, str, str]]) -> "RenderableType":
+    """One line per board: name, profile, address, and whether it answers."""
+    shown = table("Board", "Profile", "Address", "What")
+    for board in boards:
+        add_row(shown, *board)
+    return shown

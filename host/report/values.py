@@ -1,0 +1,102 @@
+"""One figure as text, or why there is none."""
+
+from contract.results import BenchRow
+from host.statistics import runs_needed
+
+BYTES_PER_MIB = 2**20
+NOT_MEASURED = "not measured"
+
+LABELS = {
+    "latency_ms.mean": "Latency, mean",
+    "latency_ms.median": "Latency, median",
+    "latency_ms.p90": "Latency, p90",
+    "latency_ms.p95": "Latency, p95",
+    "latency_ms.p99": "Latency, p99",
+    "latency_ms.min": "Latency, least",
+    "latency_ms.max": "Latency, most",
+    "latency_ms.std": "Latency, standard deviation",
+    "counted_runs": "Counted runs",
+    "first_run_ms": "First run, not counted",
+    "accelerator_ms.mean": "Time on the accelerator, mean",
+    "convert_ms.mean": "Conversion of tensors, mean",
+    "decision_ms.mean": "Image to decision, mean",
+    "peak_memory_bytes": "Peak memory",
+    "model_peak_bytes": "Peak memory of the model",
+    "baseline_bytes": "Baseline without the model",
+    "build_peak_bytes": "Peak while building",
+    "load_peak_bytes": "Peak while loading",
+    "run_peak_bytes": "Peak while running",
+    "accelerator_peak_bytes": "Peak on the accelerator",
+    "system_delta_peak_bytes": "Peak of the whole board",
+    "weights": "Weights",
+    "rate": "Compression rate",
+    "auc": "AUC",
+    "auc_drop": "AUC lost by compression",
+}
+"""Every figure in the order it is shown."""
+
+
+def figure(key: str, value: float) -> str:
+    """A figure with its unit."""
+    unit = " ms" if "_ms" in key else " MiB" if key.endswith("_bytes") else ""
+    return bare(key, value) + unit
+
+
+def bare(key: str, value: float) -> str:
+    """A figure in ms or MiB, its unit left out."""
+    if "_ms" in key:
+        return milliseconds(value)
+    if key.endswith("_bytes"):
+        return mebibytes(value)
+    if key == "rate":
+        return percent(value)
+    return f"{value:.4f}" if key.startswith("auc") else f"{value:,.0f}"
+
+
+def milliseconds(value: float) -> str:
+    """Four digits, and never finer than 0.1 us: 1,234 and 12.34 and 0.0123."""
+    decimals = sum(abs(value) < bound for bound in (1000, 100, 10, 1))
+    return f"{value:,.{decimals}f}"
+
+
+def mebibytes(value: float) -> str:
+    """Bytes in MiB: two decimals below 10 MiB, else one."""
+    size = value / BYTES_PER_MIB
+    return f"{size:,.{2 if abs(size) < 10 else 1}f}"
+
+
+def percent(fraction: float) -> str:
+    """0.995 -> 99.5 %."""
+    return f"{100 * fraction:.4g} %"
+
+
+def figure_or_reason(row: BenchRow, key: str) -> str:
+    """The figure with its unit, or ``n/a (reason)``."""
+    value = row.figures()[key]
+    return f"n/a ({why_missing(row, key)})" if value is None else figure(key, value)
+
+
+def is_explained(row: BenchRow, key: str) -> bool:
+    """Whether there is more to say of a figure than "not measured"."""
+    return row.figures()[key] is not None or why_missing(row, key) != NOT_MEASURED
+
+
+def why_missing(row: BenchRow, key: str) -> str:
+    """Why a figure of a row is null."""
+    if row.failure is not None:
+        return f"did not run: {row.failure}"
+    for name in (key, key.partition(".")[0]):
+        if name in row.unmet:
+            return row.unmet[name]
+    if key.startswith("latency_ms.p") and row.counted_runs is not None:
+        return f"needs {runs_needed(float(key.removeprefix('latency_ms.p')))} counted runs, has {row.counted_runs}"
+    if key == "latency_ms.std" and row.counted_runs == 1:
+        return "needs 2 counted runs, has 1"
+    return NOT_MEASURED
+
+
+def steadiness(row: BenchRow) -> str:
+    """When latency became steady, in words."""
+    if row.steady_from_run is None:
+        return "n/a (never, or too few runs to tell)"
+    return f"after {row.steady_from_run} counted runs" if row.steady_from_run else "from the start"

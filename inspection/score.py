@@ -1,0 +1,126 @@
+"""From a reconstruction to an error map, a score and a decision.
+
+The score is the maximum of the squared error smoothed with a Gaussian: a defect is small, and the mean over the image
+would drown it.
+"""
+
+import io
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inspection.errors import InputMismatchError, NonFiniteError
+
+Layout = Literal["NCHW", "NHWC"]
+Decision = Literal["good", "defective", "uncalibrated"]
+FloatMap = NDArray[np.float32]
+
+# Every 16th colour of matplotlib's "inferno" (N. Smith and S. van der Walt, 2015, CC0): perceptually uniform, readable
+# with colour-blind eyes and in print.
+_INFERNO = bytes.fromhex(
+    "0000040b0724210c4a3d096557106e71196e8a226aa32c61bc3754d04545e35933f1711ff98c0afcaa0ff9c932f2e865fcffa4"
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a model's images are judged; the fields of `contract.manifest.Score`.
+
+    sigma      of the Gaussian, in pixels of the model's output
+    threshold  an image is defective above it; None = not calibrated
+    """
+
+    method: Literal["max_smoothed_squared_error"] = "max_smoothed_squared_error"
+    sigma: float = 1.0
+    threshold: float | None = None
+
+
+def error_map(image: NDArray[Any], reconstruction: NDArray[Any], layout: Layout = "NCHW") -> FloatMap:
+    """Squared error, averaged over the channels: (1,C,H,W) or (1,H,W,C) tensors -> float32 (H,W).
+
+    InputMismatchError where the two are not one image of the same shape, NonFiniteError where the error of a pixel
+    is NaN or infinite.
+    """
+    if image.shape != reconstruction.shape or image.ndim != 4 or image.shape[0] != 1:
+        raise InputMismatchError(
+            f"input {image.shape} and reconstruction {reconstruction.shape} are not two equal shapes of one image",
+            "only a model that reconstructs its input can be scored",
+        )
+    with np.errstate(over="ignore", invalid="ignore"):  # looked for below
+        difference = image.astype(np.float32) - reconstruction.astype(np.float32)
+        errors: FloatMap = np.square(difference).mean(axis=1 if layout == "NCHW" else 3)[0]
+    bad = errors.size - np.count_nonzero(np.isfinite(errors))
+    if bad:
+        raise NonFiniteError(
+            f"the error of {bad} of {errors.size} pixels is not a finite number",
+            "the model's output overflows: try a higher precision, fp32 instead of fp16",
+        )
+    return errors
+
+
+def gaussian_smooth(values: FloatMap, sigma: float) -> FloatMap:
+    """Gaussian filter of a float32 (H,W) map, cut off at 4 sigma; the border reflects: d c b a | a b c d | d c b a.
+
+    The same as ``scipy.ndimage.gaussian_filter(values, sigma)``, without scipy.
+    """
+    radius = int(4 * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)  # its right half: it is symmetric
+    kernel /= 2 * kernel.sum() - kernel[0]
+    return _smooth_columns(_smooth_columns(values, kernel).T, kernel).T
+
+
+def _smooth_columns(values: FloatMap, kernel: NDArray[np.float64]) -> FloatMap:
+    """Weighted sum of shifted views: numpy's convolve knows one dimension only."""
+    radius, height = len(kernel) - 1, values.shape[0]
+    padded = np.pad(values, ((radius, radius), (0, 0)), mode="symmetric")
+    smoothed = padded[radius : radius + height] * np.float32(kernel[0])
+    for shift in range(1, radius + 1):
+        pair = padded[radius - shift : radius - shift + height] + padded[radius + shift : radius + shift + height]
+        pair *= np.float32(kernel[shift])
+        smoothed += pair
+    return smoothed
+
+
+def anomaly_map(image: NDArray[Any], reconstruction: NDArray[Any], spec: Score, layout: Layout = "NCHW") -> FloatMap:
+    """`error_map` smoothed by `spec.sigma`: float32 (H,W), in squared units of the model's input; same errors."""
+    return gaussian_smooth(error_map(image, reconstruction, layout), spec.sigma)
+
+
+def score(anomaly: FloatMap) -> float:
+    """An image's score: the maximum of its anomaly map."""
+    return float(anomaly.max())
+
+
+def decide(image_score: float, threshold: float | None) -> Decision:
+    """Defective above `threshold`, good up to it, uncalibrated without one; NonFiniteError for a NaN or infinity."""
+    if not math.isfinite(image_score):
+        raise NonFiniteError(f"the score is {image_score}", "check the model's outputs")
+    if threshold is None:
+        return "uncalibrated"
+    return "defective" if image_score > threshold else "good"
+
+
+def render_map(anomaly: FloatMap, upper: float | None = None) -> bytes:
+    """PNG file (8-bit palette, H x W) of an anomaly map: 0 is black, `upper` and above pale yellow, linear between.
+
+    `upper` defaults to the map's maximum. Give one value, e.g. twice the threshold, to compare pictures.
+    """
+    top = float(anomaly.max()) if upper is None else upper
+    scaled = anomaly / top if top > 0 else np.zeros_like(anomaly)
+    picture = Image.fromarray((scaled.clip(0, 1) * 255).round().astype(np.uint8))
+    picture.putpalette(_palette())
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _palette() -> bytes:
+    """256 RGB colours, interpolated."""
+    points = np.frombuffer(_INFERNO, np.uint8).reshape(-1, 3)
+    places = np.linspace(0, 255, len(points)).round()
+    channels = [np.interp(np.arange(256), places, channel) for channel in points.T]
+    return np.stack(channels, axis=1).round().astype(np.uint8).tobytes()

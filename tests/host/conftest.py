@@ -1,0 +1,108 @@
+"""Rows to store and to show."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from contract.results import BenchRow, Conditions, Environment, Latency, Mean, Memory
+
+START = datetime(2025, 11, 24, 7, 30, 0, 123456, tzinfo=UTC)
+LETTERS = "abcdefghjk"
+
+RowMaker = Callable[..., BenchRow]
+
+
+def _conditions() -> Conditions:
+    return Conditions(
+        power_mode="15W", temperatures_c={"cpu": 51.5, "gpu": 48.0}, clocks_mhz={"cpu0": 1510.4}, swap_used_bytes=0
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        profile="desktop",
+        machine="Bench PC",
+        os_image="Debian 12",
+        kernel="6.1.0",
+        cpu="x86",
+        cpu_count=4,
+        memory_total_bytes=2**33,
+        python="3.11.7",
+        runtime="ort",
+        runtime_version="1.21.0",
+        runtime_options={"threads": 2, "spin": False, "scale": 0.1, "mode": "all"},
+        agent_version="0.1.0",
+        before=_conditions(),
+        after=None,
+    )
+
+
+@pytest.fixture
+def make_row() -> RowMaker:
+    """``make_row(3, board="coral")``: trial 3, measured at START + 3 min, everything else filled in."""
+
+    def make(trial: int = 1, **changes: object) -> BenchRow:
+        row = BenchRow(
+            id=f"{LETTERS[trial]}0000001",
+            session="s1",
+            trial=trial,
+            measured_at=START + timedelta(minutes=trial),
+            board="desktop",
+            model="capsules",
+            bundle="3fa9" * 16,
+            source_name="capsules.onnx",
+            precision="fp32",
+            through="worker",
+            requested_runs=1000,
+            inputs="golden",
+            counted_runs=999,
+            first_run_ms=34.5,
+            latency_ms=Latency(
+                mean=12.25, median=12.0, p90=13.0, p95=14.0, p99=15.0, min=11.0, max=0.1 + 0.2 + 16, std=1 / 3
+            ),
+            steady_from_run=40,
+            accelerator_ms=Mean(mean=None),
+            convert_ms=Mean(mean=0.25),
+            memory=Memory(
+                peak_memory_bytes=310 * 2**20,
+                model_peak_bytes=9 * 2**20,
+                baseline_bytes=301 * 2**20,
+                load_peak_bytes=305 * 2**20,
+                run_peak_bytes=None,
+                accelerator_peak_bytes=None,
+                system_delta_peak_bytes=None,
+            ),
+            weights=3_000_000_000,
+            rate=0.99,
+            environment=_environment(),
+            flags=("throttled", "other_load"),
+            stopped_models=("bottle",),
+            unmet={"run_peak_bytes": "this kernel does not reset VmHWM"},
+        )
+        return BenchRow.model_validate({**row.model_dump(), **changes})
+
+    return make
+
+
+@pytest.fixture
+def failed_row(make_row: RowMaker) -> RowMaker:
+    """``failed_row(2)``: as make_row, of a model that did not run."""
+
+    def make(trial: int = 1, **changes: object) -> BenchRow:
+        none = dict.fromkeys(("counted_runs", "first_run_ms", "latency_ms", "steady_from_run", "memory", "environment"))
+        what = {"failure": "no kernel for ConvTranspose", "failure_code": "build_failed"}
+        convert = {"convert_ms": {"mean": None}, "unmet": {}, "flags": (), "stopped_models": ()}
+        return make_row(trial, **{**none, **what, **convert, **changes})
+
+    return make
+
+
+@pytest.fixture
+def samples_ns() -> npt.NDArray[np.int64]:
+    """Of 1000 runs, the first one slow."""
+    samples = np.random.default_rng(0).integers(11_000_000, 16_000_000, 1000)
+    samples[0] = 34_500_000
+    return samples

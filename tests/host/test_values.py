@@ -1,0 +1,73 @@
+from collections.abc import Callable
+
+import pytest
+
+from contract.results import FIGURE_KEYS, BenchRow
+from host.report.values import LABELS, figure, figure_or_reason, mebibytes, milliseconds, percent, steadiness
+
+RowMaker = Callable[..., BenchRow]
+
+
+def test_every_figure_has_a_label_and_no_two_the_same() -> None:
+    assert set(LABELS) == set(FIGURE_KEYS)
+    assert len(set(LABELS.values())) == len(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0.0000"), (0.01234, "0.0123"), (1.2345, "1.234"), (12.345, "12.35"), (123.45, "123.5"), (12345.6, "12,346")],
+)
+def test_milliseconds(value: float, text: str) -> None:
+    assert milliseconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0.00"), (2**20, "1.00"), (-(2**19), "-0.50"), (10 * 2**20, "10.0"), (2**30, "1,024.0")]
+)
+def test_mebibytes(size: int, text: str) -> None:
+    assert mebibytes(size) == text
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(0, "0 %"), (0.5, "50 %"), (0.995, "99.5 %"), (0.9999, "99.99 %")])
+def test_percent(fraction: float, text: str) -> None:
+    assert percent(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("first_run_ms", 34.5, "34.50 ms"),
+        ("latency_ms.p99", 1.5, "1.500 ms"),
+        ("run_peak_bytes", 2**24, "16.0 MiB"),
+        ("rate", 0.99, "99 %"),
+        ("auc", 0.98765, "0.9877"),
+        ("auc_drop", -0.001, "-0.0010"),
+        ("weights", 1234567, "1,234,567"),
+        ("counted_runs", 999, "999"),
+    ],
+)
+def test_a_figure_with_its_unit(key: str, value: float, text: str) -> None:
+    assert figure(key, value) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "reason"),
+    [
+        ({"unmet": {"accelerator_ms": "the runtime cannot tell"}}, "accelerator_ms.mean", "the runtime cannot tell"),
+        ({"unmet": {"accelerator_ms.mean": "no clock"}}, "accelerator_ms.mean", "no clock"),
+        ({"latency_ms": None, "counted_runs": 10}, "latency_ms.p90", "needs 44 counted runs, has 10"),
+        ({"latency_ms": None, "counted_runs": 1}, "latency_ms.std", "needs 2 counted runs, has 1"),
+        ({"auc": None}, "auc", "not measured"),
+        ({"failure": "out of memory", "auc": None}, "auc", "did not run: out of memory"),
+    ],
+)
+def test_the_reason_why_there_is_no_figure(
+    make_row: RowMaker, changes: dict[str, object], key: str, reason: str
+) -> None:
+    assert figure_or_reason(make_row(**changes), key) == f"n/a ({reason})"
+
+
+def test_when_it_became_steady(make_row: RowMaker) -> None:
+    assert steadiness(make_row(steady_from_run=0)) == "from the start"
+    assert steadiness(make_row(steady_from_run=25)) == "after 25 counted runs"
+    assert steadiness(make_row(steady_from_run=None)).startswith("n/a (")

@@ -1,0 +1,136 @@
+import dataclasses
+import io
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from contract import manifest
+from inspection.errors import InputMismatchError, NonFiniteError
+from inspection.score import Score, anomaly_map, decide, error_map, gaussian_smooth, render_map, score
+
+RNG = np.random.default_rng(0)
+IMAGE, RECONSTRUCTION = RNG.random((2, 1, 3, 6, 5), np.float32)
+
+
+def test_has_the_fields_and_defaults_of_the_contract() -> None:
+    assert dataclasses.asdict(Score()) == manifest.Score().model_dump()
+
+
+def test_error_is_squared_and_averaged_over_channels() -> None:
+    errors = error_map(IMAGE, RECONSTRUCTION)
+    assert errors.shape == (6, 5)
+    assert errors.dtype == np.float32
+    by_hand = sum((IMAGE[0, c, 4, 2] - RECONSTRUCTION[0, c, 4, 2]) ** 2 for c in range(3)) / 3
+    assert errors[4, 2] == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_layouts_agree() -> None:
+    nhwc = (tensor.transpose(0, 2, 3, 1) for tensor in (IMAGE, RECONSTRUCTION))
+    np.testing.assert_allclose(error_map(*nhwc, "NHWC"), error_map(IMAGE, RECONSTRUCTION), rtol=1e-6)
+
+
+def test_unsigned_pixels_do_not_wrap_around() -> None:
+    dark, bright = np.full((1, 1, 2, 2), 10, np.uint8), np.full((1, 1, 2, 2), 250, np.uint8)
+    np.testing.assert_array_equal(error_map(dark, bright), np.full((2, 2), 240**2))
+
+
+def test_half_precision_is_squared_in_single() -> None:
+    far = np.full((1, 1, 2, 2), 1000, np.float16)  # its square is beyond float16
+    np.testing.assert_array_equal(error_map(far, np.zeros_like(far)), np.full((2, 2), 1e6))
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 5, 6), (3, 6, 5), (1, 10), (1, 1, 6, 5)])
+def test_an_output_that_is_no_reconstruction_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputMismatchError, match="not two equal shapes") as caught:
+        error_map(IMAGE, np.zeros(shape, np.float32))
+    assert caught.value.code == "input_mismatch"
+
+
+def test_a_batch_of_two_is_refused() -> None:
+    pair = np.zeros((2, 3, 6, 5), np.float32)
+    with pytest.raises(InputMismatchError, match="one image"):
+        error_map(pair, pair)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_reconstruction_that_is_not_finite_gives_no_score(value: float) -> None:
+    broken = RECONSTRUCTION.copy()
+    broken[0, 1, 2, 3] = value
+    with pytest.raises(NonFiniteError, match="1 of 30 pixels") as caught:
+        anomaly_map(IMAGE, broken, Score())
+    assert caught.value.code == "non_finite"
+
+
+@given(
+    values=arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.floats(0, 1, width=32)),
+    sigma=st.floats(0.05, 12),
+)
+def test_smoothing_is_scipys(values: np.ndarray, sigma: float) -> None:
+    smoothed = gaussian_smooth(values, sigma)
+    assert smoothed.dtype == np.float32
+    np.testing.assert_allclose(smoothed, gaussian_filter(values, sigma, mode="reflect"), rtol=0, atol=1e-6)
+
+
+def test_smoothing_leaves_its_input_alone() -> None:
+    values = RNG.random((9, 9), np.float32)
+    before = values.copy()
+    gaussian_smooth(values, 1.0)
+    np.testing.assert_array_equal(values, before)
+
+
+def test_smoothing_is_quick() -> None:
+    values = RNG.random((256, 256), np.float32)
+    durations = []
+    for _ in range(20):
+        start = time.perf_counter()
+        gaussian_smooth(values, 1.0)
+        durations.append(time.perf_counter() - start)
+    assert min(durations) < 0.003
+
+
+def test_the_score_is_the_maximum_of_the_smoothed_error() -> None:
+    anomaly = anomaly_map(IMAGE, RECONSTRUCTION, Score(sigma=2.0))
+    expected = gaussian_filter(error_map(IMAGE, RECONSTRUCTION), 2.0).max()
+    assert score(anomaly) == pytest.approx(expected, abs=1e-6)
+    assert type(score(anomaly)) is float
+
+
+def test_defective_is_above_the_threshold() -> None:
+    assert decide(0.5, 0.5) == "good"
+    assert decide(np.nextafter(0.5, 1), 0.5) == "defective"
+    assert decide(0.5, None) == "uncalibrated"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("threshold", [0.5, None])
+def test_a_score_that_is_not_finite_is_no_decision(value: float, threshold: float | None) -> None:
+    with pytest.raises(NonFiniteError):
+        decide(value, threshold)
+
+
+def rendered(anomaly: np.ndarray, upper: float | None = None) -> np.ndarray:
+    data = render_map(anomaly.astype(np.float32), upper)
+    return np.asarray(Image.open(io.BytesIO(data), formats=["PNG"]).convert("RGB"))
+
+
+def test_a_map_is_rendered_from_black_to_pale_yellow() -> None:
+    picture = rendered(np.linspace(0, 3, 12).reshape(3, 4))
+    assert picture.shape == (3, 4, 3)
+    assert tuple(picture[0, 0]) == (0x00, 0x00, 0x04)
+    assert tuple(picture[2, 3]) == (0xFC, 0xFF, 0xA4)
+    luma = picture.reshape(-1, 3) @ (0.299, 0.587, 0.114)
+    assert (np.diff(luma) > 0).all()
+
+
+def test_upper_is_the_end_of_the_scale() -> None:
+    np.testing.assert_array_equal(rendered(np.array([[0, 1, 2, 9]]), upper=2.0), rendered(np.array([[0, 1, 2, 2]])))
+
+
+def test_a_map_of_zeros_is_black() -> None:
+    assert rendered(np.zeros((2, 2))).max() == 4
