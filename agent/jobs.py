@@ -86,11 +86,14 @@ class Jobs:
             job.task.cancel()
         return job.state
 
+    def cancel_all(self) -> None:
+        for job_id in self._jobs:
+            self.cancel(job_id)
+
     async def end(self) -> None:
         """Ends all, and waits until things are put back."""
+        self.cancel_all()
         tasks = [job.task for job in self._jobs.values() if job.task]
-        for task in tasks:
-            task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _forget_old(self) -> None:

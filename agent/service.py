@@ -83,3 +83,4 @@ class Service:
                 _log.info("%s: %s", supervisor.deployment.name, supervisor.state)
         finally:
             self.restored.set()
+        await self.pythons.runtimes()  # the first to ask need not wait for the probe

@@ -88,4 +88,4 @@ def _packed_outputs(outputs: Case, specs: Sequence[TensorSpec]) -> bytes:
 def _packed(tensor: NDArray[Any], spec: TensorSpec) -> bytes:
     if (str(tensor.dtype), tensor.shape) != (spec.dtype, spec.shape):
         raise ValueError(f"{spec.name!r} is {spec.dtype}{spec.shape}, not {tensor.dtype}{tensor.shape}")
-    return tensor.astype(np.dtype(spec.dtype).newbyteorder("<"), order="C").tobytes()
+    return tensor.astype(np.dtype(spec.dtype).newbyteorder("<")).tobytes()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
@@ -59,7 +58,7 @@ class OnnxReference:
         """The outputs, in the model's order, for inputs by name or in the model's order; RunFailedError."""
         named = inputs if isinstance(inputs, Mapping) else dict(zip(self.input_names, inputs, strict=True))
         try:
-            return [np.asarray(output) for output in self._session.run(None, dict(named))]
+            return list(self._session.run(None, dict(named)))
         except (*_ORT_ERRORS, ValueError) as error:
             raise RunFailedError(
                 f"the model loads, but does not run: {plain(error)}",

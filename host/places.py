@@ -23,6 +23,11 @@ def data_dir() -> Path:
     return _under_home("data") or _DIRS.user_data_path
 
 
+def results() -> str | Path:
+    """The results database: ``BOARDFIT_RESULTS``, a path or an SQLAlchemy URL, else one SQLite file."""
+    return os.environ.get("BOARDFIT_RESULTS") or data_dir() / "results.sqlite"
+
+
 def _under_home(name: str) -> Path | None:
     home = os.environ.get("BOARDFIT_HOME")
     return Path(home).absolute() / name if home else None

@@ -3,7 +3,9 @@
 import difflib
 import importlib
 import json
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -23,7 +25,11 @@ _COMMANDS = {
     "results": ("host.cli.measuring", "Every bench ever run, newest first."),
     "example": ("host.cli.example", "Write an example model and images to try the others with."),
 }
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM, as shells have it
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the command ends as it does on Ctrl-C, putting things back."""
 
 
 class Commands(click.Group):
@@ -56,6 +62,7 @@ class Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         from host.errors import HostError
 
+        signal.signal(signal.SIGTERM, _terminate)
         try:
             return super().main(*args, **kwargs)
         except HostError as error:
@@ -65,9 +72,15 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except Terminated:
+            sys.exit(TERMINATED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(INTERRUPTED)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _tell(error: Any) -> None:

@@ -2,15 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from contract.api import MAX_RUNS
 from host.cli import options
-
-if TYPE_CHECKING:
-    from host.store import Store
 
 
 @click.command()
@@ -49,7 +45,7 @@ def bench(
 
     board = options.chosen_board(board_name)
     request = Request(options.chosen_model(board, model_name), runs, trials, through, inputs, interrupt)  # type: ignore[arg-type]  # click has checked it
-    store = _store()
+    store = options.store()
     with shown() as progress, connect(board) as client:
         rows = run(client, store, request, progress)
     if as_json:
@@ -75,7 +71,7 @@ def results(as_json: bool, as_csv: bool, board_name: str | None, model_name: str
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv are two forms of the same: take one")
-    rows = _store().rows(limit, board=board_name, model=model_name)
+    rows = options.store().rows(limit, board=board_name, model=model_name)
     if as_json:
         click.echo(rows_as_json(rows))
     elif as_csv:
@@ -84,13 +80,3 @@ def results(as_json: bool, as_csv: bool, board_name: str | None, model_name: str
         from host.cli.output import show
 
         show(results_table(rows))
-
-
-def _store() -> "Store":
-    """The user's results: ``BOARDFIT_RESULTS`` (a path or an SQLAlchemy URL), else one SQLite file."""
-    import os
-
-    from host.places import data_dir
-    from host.store import Store
-
-    return Store.open(os.environ.get("BOARDFIT_RESULTS") or data_dir() / "results.sqlite")

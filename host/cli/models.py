@@ -28,7 +28,7 @@ def deploy(model: Path, board_name: str | None, name: str | None, as_json: bool,
     with shown() as progress:
         bundle = _bundle(model, board.facts(), progress.stage, conversion)
         with connect(board) as client:
-            activation = run(client, name, bundle, progress)
+            activation = run(client, name, bundle, progress, options.store)
     options.last().remember(board.name, name)
     _tell(activation, board.name, bundle.notices, as_json)
 

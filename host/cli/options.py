@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from contract.manifest import MODEL_NAME
 from host.boards import Board, Boards
 from host.errors import InputError
 from host.last import Last
+
+if TYPE_CHECKING:
+    from host.store import Store
 
 Command = Callable[..., Any]
 
@@ -128,3 +131,11 @@ def chosen_model(board: Board, name: str | None) -> str:
     found = last().model(board.name)
     click.echo(f"model: {found} (deployed to {board.name} last)", err=True)
     return found
+
+
+def store() -> "Store":
+    """The user's results: ``BOARDFIT_RESULTS`` (a path or an SQLAlchemy URL), else one SQLite file."""
+    from host.places import results
+    from host.store import Store
+
+    return Store.open(results())

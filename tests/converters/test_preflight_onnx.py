@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import pytest
 import zoo
 from onnx import ModelProto, TensorProto, helper, load_model_from_string, numpy_helper
@@ -66,6 +67,11 @@ def test_a_missing_output_shape_is_declared(convert_model: Convert) -> None:
     converted = convert_model(zoo.identity(None), {"x": (2, 5)})
     (output,) = load_model_from_string(converted.model).graph.output
     assert [dim.dim_value for dim in output.type.tensor_type.shape.dim] == [2, 5]
+
+
+def test_a_missing_output_shape_is_declared_of_a_scalar(convert_model: Convert) -> None:
+    converted = convert_model(zoo.identity(None), {"x": ()})
+    onnx.checker.check_model(converted.model)  # it demands a shape
 
 
 def test_a_wrong_output_shape_is_put_right(convert_model: Convert) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import zoo
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from converters.errors import InvalidModelError, RunFailedError, UnsupportedOperatorError
 from converters.reference import OnnxReference
@@ -58,7 +58,10 @@ def test_inputs_that_do_not_fit(inputs: object) -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnsupportedOperatorError):
         OnnxReference(zoo.custom_operator().SerializeToString())
-    reference = OnnxReference(zoo.convolution().SerializeToString())
+    node = helper.make_node("Reshape", ["x", "dims"], ["y"])
+    made = zoo.model(
+        [node], [zoo.tensor("x", ("n",))], [zoo.tensor("y", ("m",))], [numpy_helper.from_array(np.array([4]), "dims")]
+    )
     with pytest.raises(RunFailedError):
-        reference([np.zeros((1,), np.float32)])
+        OnnxReference(made.SerializeToString())([np.zeros(5, np.float32)])
     assert capfd.readouterr() == ("", "")
