@@ -1,0 +1,53 @@
+# Two commands are all the set-up: `make demo` (the main job) and `make test`. Both make .venv by themselves.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+
+.PHONY: help demo dev test test-oldest lint bench clean
+
+help:
+	@echo "make demo    fit a model onto this machine, ask it about images, measure it"
+	@echo "make test    all tests"
+	@echo "make dev     all that development needs"
+	@echo "make lint    formatting, types, imports, the worker's language floor"
+	@echo "make bench   side-by-side measurements against the bare runtime (minutes, on a quiet machine)"
+
+# A stamp per set of extras, renewed when pyproject.toml changes: a second `make` does nothing.
+$(VENV)/.host: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.host
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+dev: $(VENV)/.dev
+
+# The demo keeps its own state, so that it leaves a user's boards and results alone.
+demo: export BOARDFIT_HOME := $(CURDIR)/build/demo-home
+demo: $(VENV)/.host
+	$(BIN)/host example $(DEMO)
+	$(BIN)/host deploy --board desktop --calibrate $(DEMO)/good $(DEMO)/autoencoder.onnx
+	$(BIN)/host infer --board desktop $(DEMO)/good/*.png $(DEMO)/defective/*.png
+	$(BIN)/host bench --runs 1000 --interrupt --inputs $(DEMO)/good
+	$(BIN)/host results
+	@$(BIN)/host boards stop desktop
+
+test: $(VENV)/.dev
+	$(BIN)/python tests/environments.py
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vermin --target=3.6- --violations --no-tips --quiet agent/worker
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build dist .environments $(VENV)

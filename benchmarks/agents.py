@@ -1,0 +1,85 @@
+"""An agent of its own for a benchmark, and models on it, by the way every user takes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import TensorProto, helper
+
+from contract.profile import read_profile
+from host.bundle import Bundle, Request, make
+from host.client import AgentClient
+from host.deploying import deploy
+from host.progress import Progress
+
+IMAGE = (1, 3, 256, 256)
+
+
+class Quiet(Progress):
+    """Tells nothing."""
+
+    def stage(self, text: str) -> None: ...
+
+    def advance(self, done: int, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A running agent."""
+
+    client: AgentClient
+    pid: int
+    port: int
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Agent]:
+    """An agent on loopback, ended afterwards."""
+    ready = folder / "ready.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "serve", "--port=0", f"--data-dir={folder / 'data'}", f"--ready-file={ready}"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not ready.exists():
+            time.sleep(0.005)
+        port = json.loads(ready.read_text())["port"]
+        with AgentClient.connect("desktop", f"http://127.0.0.1:{port}", None) as client:
+            yield Agent(client, process.pid, port)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def put(agent: Agent, name: str, model: onnx.ModelProto, folder: Path, options: dict[str, Any]) -> Bundle:
+    """Converts and deploys `model`."""
+    path = folder / f"{name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    bundle = make(Request(path, {}, options=options), read_profile("desktop"), Quiet().stage)
+    deploy(agent.client, name, bundle, Quiet(), _no_store)
+    return bundle
+
+
+def identity_model() -> onnx.ModelProto:
+    """y = x of an image, 768 KB: nothing but the way to it and back."""
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, IMAGE) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "identity", [x], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="boardfit-bench-") as folder:
+        yield Path(folder)
+
+
+def _no_store() -> Any:
+    raise AssertionError("a benchmark's model must run")
