@@ -4,9 +4,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Contract(BaseModel):
-    """Immutable; an unknown key is an error, so that a misspelt option is never silently ignored."""
+    """Immutable; an unknown key is an error, so that a misspelt option is never silently ignored.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    Numbers are finite: a tolerance or a threshold of NaN would be met by anything.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Reply(BaseModel):

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
@@ -32,6 +33,12 @@ ITEM_BYTES = {
     "bool": 1,
 }
 """Element types a tensor may have, named as numpy names them, with their size in bytes."""
+
+IMAGE_DTYPES = ("float16", "float32", "uint8")
+"""What an image can become (inspection/preprocess.py)."""
+
+MAX_DIMENSIONS = 32
+"""Of a shape: what numpy 1 takes, which boards have."""
 
 DType = Literal[
     "float16",
@@ -69,7 +76,7 @@ class TensorSpec(Contract):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     dtype: DType
-    shape: tuple[PositiveInt, ...]
+    shape: Annotated[tuple[PositiveInt, ...], Field(max_length=MAX_DIMENSIONS)]
 
     @property
     def size_bytes(self) -> int:
@@ -81,6 +88,14 @@ class Signature(Contract):
 
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_tell_apart(self) -> Self:
+        for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
+            (name, count), *_ = Counter(spec.name for spec in specs).most_common(1)
+            if count > 1:
+                raise ValueError(f"{count} {kind} are named {name!r}")
+        return self
 
     @property
     def input_bytes(self) -> int:
@@ -108,6 +123,12 @@ class Preprocessing(Contract):
     @property
     def channels(self) -> int:
         return 1 if self.color == "GRAY" else 3
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the tensor that it makes."""
+        size = self.height, self.width
+        return (1, self.channels, *size) if self.layout == "NCHW" else (1, *size, self.channels)
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> Self:
@@ -200,6 +221,23 @@ class Manifest(Contract):
         ):
             if self.files[path].size_bytes != count * size:
                 raise ValueError(f"{path!r} has {self.files[path].size_bytes} bytes, {count} cases need {count * size}")
+        return self
+
+    @model_validator(mode="after")
+    def _images_fit(self) -> Self:
+        """Whatever is prepared is the model's input, and whatever is judged is a reconstruction of it."""
+        first, *others = self.signature.inputs
+        if self.preprocessing and (others or first.shape != self.preprocessing.shape):
+            raise ValueError(f"the preprocessing makes one input of shape {list(self.preprocessing.shape)}")
+        if self.preprocessing and first.dtype not in IMAGE_DTYPES:
+            raise ValueError(f"an image cannot become {first.dtype}, only {', '.join(IMAGE_DTYPES)}")
+        if self.score and not self.preprocessing:
+            raise ValueError("a score needs the preprocessing of the images it judges")
+        if self.score and self.signature.outputs[0].shape != first.shape:
+            raise ValueError(
+                f"a score needs a first output of the input's shape {list(first.shape)}, "
+                f"not {list(self.signature.outputs[0].shape)}"
+            )
         return self
 
     def canonical_json(self) -> bytes:

@@ -4,9 +4,9 @@ import difflib
 import tomllib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from contract.base import Contract
 
@@ -50,6 +50,14 @@ class Profile(Contract):
     runtime_options: dict[str, str | int | float | bool] = {}
     worker_environment: dict[str, str] = {}
 
+    @model_validator(mode="after")
+    def _a_tolerance_per_precision(self) -> Self:
+        if set(self.tolerance_db) != set(self.precisions):
+            raise ValueError(
+                f"tolerance_db is for {sorted(self.tolerance_db)}, the precisions are {sorted(self.precisions)}"
+            )
+        return self
+
 
 def profile_names() -> tuple[str, ...]:
     """Names of the profiles that came with this version, sorted."""
@@ -69,8 +77,11 @@ def read_profile(name: str) -> Profile:
         )
     entry = _folder() / f"{name}.toml"
     try:
-        return Profile.model_validate({"name": name, **tomllib.loads(entry.read_text(encoding="utf-8"))})
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        facts = tomllib.loads(entry.read_text(encoding="utf-8"))
+        if "name" in facts:
+            raise BrokenProfileError(f"{entry}: a profile has the name of its file, and no key `name`")
+        return Profile.model_validate({"name": name, **facts})
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise BrokenProfileError(f"{entry}: {error}") from error
 
 
