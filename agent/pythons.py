@@ -1,10 +1,14 @@
 """Which of the board's Pythons offers which runtime, and so how a worker is started."""
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from agent import worker_folder
 from agent.errors import NotFoundError
@@ -14,10 +18,11 @@ from contract.profile import Profile
 
 PROBE_DEADLINE_S = 60.0
 OWN = "agent"
+_LONGEST_LINE = 1 << 16
 
 
 class Pythons:
-    """The interpreters a profile names, probed once, when first asked for."""
+    """The interpreters a profile names, probed when first asked for, and again where a runtime was not offered."""
 
     def __init__(self, profile: Profile, data_dir: Path) -> None:
         self._profile = profile
@@ -35,12 +40,13 @@ class Pythons:
         """Starts workers under the first Python that offers `runtime`. NotFoundError says what each lacks."""
         found = await self.runtimes()
         known = sorted({info.key for info in found})
-        if runtime not in known:
-            raise NotFoundError.nearest("runtime", runtime, known)
         offers = [info for info in found if info.key == runtime]
         for info in offers:
             if info.unavailable is None:
                 return self._launch(info.python)
+        self._probing = None  # it may be installed by the time it is asked for again
+        if not offers:
+            raise NotFoundError.nearest("runtime", runtime, known)
         raise NotFoundError(
             f"no Python of this board offers the runtime {runtime!r}: "
             + "; ".join(f"{info.python}: {info.unavailable}" for info in offers),
@@ -58,36 +64,61 @@ class Pythons:
 
     async def _probe(self, python: str) -> list[RuntimeInfo]:
         try:
-            answer = await self._ask(python)
-        except (OSError, TimeoutError, ValueError) as error:
-            return [
-                RuntimeInfo(key=self._profile.runtime, python=python, unavailable=str(error) or "no answer in time")
-            ]
-        version = str(answer.get("python"))
-        if "unavailable" in answer:
-            reason = str(answer["unavailable"])
-            return [RuntimeInfo(key=self._profile.runtime, python=python, python_version=version, unavailable=reason)]
-        return [RuntimeInfo(python=python, python_version=version, **runtime) for runtime in answer["runtimes"]]
+            return _runtimes(python, self._profile.runtime, await self._ask(python))
+        except TimeoutError:  # an OSError too
+            reason = f"its probe took more than {PROBE_DEADLINE_S:g} s"
+        except (OSError, ValueError) as error:
+            reason = str(error)
+        return [RuntimeInfo(key=self._profile.runtime, python=python, unavailable=reason)]
 
-    async def _ask(self, python: str) -> dict[str, Any]:
+    async def _ask(self, python: str) -> bytes:
+        """The last line of what the probe prints. OSError, TimeoutError; ValueError where it fails."""
         launch = self._launch(python)
-        process = await asyncio.create_subprocess_exec(
-            *launch.command("probe"),
-            cwd=launch.folder,
-            env=launch.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            output, complaints = await asyncio.wait_for(process.communicate(), PROBE_DEADLINE_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode != 0:
-            last = complaints.decode("utf-8", "replace").strip().splitlines()[-1:]
-            raise ValueError(f"its probe ended with {process.returncode}: {''.join(last)}")
-        # Libraries print to stdout as they like: the answer is the last line.
-        answer: dict[str, Any] = json.loads(output.splitlines()[-1])
-        return answer
+        # Files, not pipes: whatever the probe starts may hold a pipe open, and asyncio would wait for its end.
+        with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as complaints:
+            process = await asyncio.create_subprocess_exec(
+                *launch.command("probe", f"--parent={os.getpid()}"),
+                cwd=launch.folder,
+                env=launch.environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=printed,
+                stderr=complaints,
+                start_new_session=True,
+            )
+            try:
+                async with asyncio.timeout(PROBE_DEADLINE_S):
+                    status = await process.wait()
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):  # it was quicker
+                        os.killpg(process.pid, signal.SIGKILL)
+                    await process.wait()
+            if status != 0:
+                raise ValueError(f"its probe {_in_words(status)}: {_last_line(complaints).decode(errors='replace')}")
+            return _last_line(printed)
+
+
+def _runtimes(python: str, wanted: str, answer: bytes) -> list[RuntimeInfo]:
+    """What a probe's answer says (agent/worker/__main__.py). ValueError where it is none."""
+    try:
+        found = json.loads(answer)
+        version = str(found["python"])
+        if "unavailable" in found:
+            reason = str(found["unavailable"])
+            return [RuntimeInfo(key=wanted, python=python, python_version=version, unavailable=reason)]
+        return [
+            RuntimeInfo.model_validate({"python": python, "python_version": version, **runtime})
+            for runtime in found["runtimes"]
+        ]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"its probe answered {answer[:80]!r}") from error
+
+
+def _in_words(status: int) -> str:
+    return f"ended with status {status}" if status >= 0 else f"crashed ({signal.Signals(-status).name})"
+
+
+def _last_line(file: IO[bytes]) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    end = os.pread(file.fileno(), _LONGEST_LINE, max(0, size - _LONGEST_LINE))
+    return b"".join(end.splitlines()[-1:])

@@ -1,21 +1,30 @@
 """This process's resident set, from /proc (Linux Documentation/filesystems/proc.rst)."""
 
 import re
-from typing import Optional
+
+_STATUS = "/proc/self/status"
+_CLEAR_REFS = "/proc/self/clear_refs"
 
 
-def resident_bytes(field: str, path: str = "/proc/self/status") -> Optional[int]:
-    """`VmRSS` (now) or `VmHWM` (peak since start or the last reset) in bytes; None where /proc lacks the line."""
-    with open(path) as status:
-        found = re.search(r"^%s:\s+(\d+) kB$" % field, status.read(), re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
+def resident_bytes(status: str = _STATUS) -> int:
+    """What it holds now. OSError or ValueError where the kernel does not say."""
+    return _bytes("VmRSS", status)
 
 
-def reset_peak(path: str = "/proc/self/clear_refs") -> Optional[str]:
-    """Starts VmHWM anew ("5" since Linux 4.0); the reason where the kernel does not allow it, else None."""
-    try:
-        with open(path, "w") as clear_refs:
-            clear_refs.write("5")
-    except OSError as error:
-        return "the peak cannot be reset after loading (%s: %s)" % (path, error.strerror)
-    return None
+def peak_bytes(status: str = _STATUS) -> int:
+    """The most it held since its start, or since the last reset_peak(). OSError or ValueError likewise."""
+    return _bytes("VmHWM", status)
+
+
+def reset_peak(clear_refs: str = _CLEAR_REFS) -> None:
+    """Starts the peak anew from what is held now ("5" since Linux 4.0). OSError where the kernel does not allow it."""
+    with open(clear_refs, "w") as file:
+        file.write("5")
+
+
+def _bytes(field: str, path: str) -> int:
+    with open(path, "rb") as file:  # the line "Name:" has bytes of any kind
+        found = re.search(("^%s:\\s+(\\d+) kB$" % field).encode(), file.read(), re.MULTILINE)
+    if found is None:
+        raise ValueError("%s has no %s" % (path, field))
+    return int(found.group(1)) * 1024

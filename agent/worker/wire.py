@@ -3,7 +3,7 @@
 The one file of this folder that the agent imports. Python 3.6: the keys below are the contract, in words.
 
 worker -> agent
-    {"hello": WIRE_VERSION, "python": "3.6.9", "numpy": "1.13.3", "pid": 1}      first frame, once
+    {"hello": WIRE_VERSION, "python": "3.6.9", "numpy": "1.13.3"}                first frame, once
     {"id": n, "ok": {...}}                                                       reply to request n
     {"id": n, "error": {"code": ..., "message": ..., "hint": ..., "traceback"?}} reply to request n
     {"id": n, "progress": {"done": k, "total": m}}                               before a reply, at most 4 a second
@@ -12,10 +12,11 @@ agent -> worker
      "inputs": [tensor, ...], "outputs": [tensor, ...], "slots": [slot, ...]}
         tensor = {"name": ..., "dtype": numpy name, "shape": [..]}; slot = {"inputs": [offset, ..], "outputs": [..]}
         -> {"runtime_version": ..., "baseline_bytes": .., "load_peak_bytes": .., "unmet": {key: reason}}
+        a worker that refused may be asked again
     {"id": n, "op": "infer", "slot": i}            -> {"run_ns": .., "accelerator_ns": .. or null}
     {"id": n, "op": "bench", "runs": r, "slots": k, "samples": offset}
         runs r times over the inputs of slots 0..k-1 in turn and writes r int64 nanoseconds at `samples`
-        -> {"run_peak_bytes": .., "accelerator_ns": mean or null, "unmet": {key: reason}}
+        -> {"run_peak_bytes": .., "accelerator_ns": mean of all but the first or null, "unmet": {key: reason}}
     end of stream                                  the worker leaves; one that is busy is killed instead
 """
 

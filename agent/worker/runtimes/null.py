@@ -17,7 +17,7 @@ import signal
 import time
 from typing import Any, List, Optional, Sequence, Tuple
 
-from ..errors import LoadFailedError, RunFailedError
+from ..errors import BadOptionError, LoadFailedError, RunFailedError
 from .base import Options, Runtime, Tensor
 
 VERSION = "1"
@@ -40,6 +40,9 @@ class NullRuntime(Runtime):
     )
 
     def _open(self, options: Options) -> str:
+        for name, value in options.items():
+            if not isinstance(value, (int, float)) or value < 0:
+                raise BadOptionError("%s is %r" % (name, value), "give a number from 0 on, or true")
         self._faults = options
         self._runs = 0
         self._grown: List[bytearray] = []

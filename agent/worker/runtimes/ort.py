@@ -1,7 +1,9 @@
-"""ONNX Runtime (1.7 or newer). Outputs are bound to the caller's memory: a run copies nothing and allocates nothing."""
+"""ONNX Runtime (1.10, the last for Python 3.6, or newer). Inputs and outputs are bound to the caller's memory: a run
+copies nothing and allocates nothing for them.
+"""
 
 import difflib
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import BadOptionError, LoadFailedError, RunFailedError, RuntimeMissingError
 from .base import Options, Runtime, Tensor
@@ -28,20 +30,8 @@ _DTYPES = {
     "tensor(bool)": "bool",
 }
 
-# ONNX Runtime's own exceptions have no base but Exception (onnxruntime_pybind_exceptions.cc).
-_FAILURES = (
-    "EPFail",
-    "EngineError",
-    "Fail",
-    "InvalidArgument",
-    "InvalidGraph",
-    "InvalidProtobuf",
-    "ModelLoaded",
-    "NoModel",
-    "NoSuchFile",
-    "NotImplemented",
-    "RuntimeException",
-)
+_CPU = "CPUExecutionProvider"
+_BROKEN = (ImportError, AttributeError, OSError, RuntimeError, SystemError)  # a numpy of another ABI: SystemError
 
 
 class OnnxRuntime(Runtime):
@@ -53,17 +43,36 @@ class OnnxRuntime(Runtime):
         try:
             import numpy
             import onnxruntime
-        except ImportError as error:
+
+            self._failures = _failures(onnxruntime)
+        except _BROKEN as error:
             raise RuntimeMissingError(
-                "this Python has no ONNX Runtime: %s" % error,
-                "install onnxruntime for the Python the worker runs under",
+                "this Python has no ONNX Runtime that works: %s" % (error.__cause__ or error),
+                "install onnxruntime, and a numpy it was built for, for the Python the worker runs under",
             ) from error
         self._ort = onnxruntime
-        self._failures = _failures(onnxruntime)
+        # Not numpy.int64: the bindings of ONNX Runtime 1.10 know 64-bit integers by C's `long long` alone.
+        self._element_types = {"int64": numpy.longlong, "uint64": numpy.ulonglong}
         self._threads = _threads(options.get("threads", 0))
         self._provider = _provider(options.get("provider", "cpu"), onnxruntime.get_available_providers())
-        self._session(TINY_MODEL).run(None, {"x": numpy.zeros(1, numpy.float32)})
+        self._run_tiny_model(numpy.zeros(1, numpy.float32))
         return str(onnxruntime.__version__)
+
+    def _run_tiny_model(self, x: Any) -> None:
+        """Shows whether the provider works on this machine. RuntimeMissingError where it does not."""
+        try:
+            session = self._session(TINY_MODEL)
+            session.run(None, {"x": x})
+        except self._failures as error:
+            raise self._unusable(error) from error
+        if self._provider not in session.get_providers():  # ONNX Runtime goes on with the CPU: a wrong figure
+            raise self._unusable("it would run on %s" % ", ".join(session.get_providers()))
+
+    def _unusable(self, reason: Any) -> RuntimeMissingError:
+        return RuntimeMissingError(
+            "ONNX Runtime %s cannot use its %s here: %s" % (self._ort.__version__, self._provider, reason),
+            "are the accelerator's driver and libraries installed? provider=cpu needs none",
+        )
 
     def _session(self, model: Any) -> Any:
         settings = self._ort.SessionOptions()
@@ -83,20 +92,42 @@ class OnnxRuntime(Runtime):
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         binding = self._loaded.io_binding()
+        given = {}  # type: Dict[str, Any]
+        handed_on = []
         for declared, array in zip(self._loaded.get_inputs(), inputs):
-            binding.bind_input(declared.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+            binding.bind_input(declared.name, *self._place(array))
+            given[declared.name] = array
         for declared, array in zip(self._loaded.get_outputs(), outputs):
-            binding.bind_output(declared.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        return binding
+            binding.bind_output(declared.name, *self._place(array))
+            if declared.name in given:
+                handed_on.append((array, given[declared.name]))
+        return _Binding(binding, handed_on, self._provider != _CPU)
+
+    def _place(self, array: Any) -> Tuple[Any, ...]:
+        """Of an array in host memory, as bind_input and bind_output take it."""
+        element = self._element_types.get(array.dtype.name, array.dtype.type)
+        return "cpu", 0, element, array.shape, array.ctypes.data
 
     def run(self, binding: Any) -> Optional[float]:
         try:
-            self._loaded.run_with_iobinding(binding)
+            self._loaded.run_with_iobinding(binding.bound)
+            if binding.is_asynchronous:
+                binding.bound.synchronize_outputs()
         except self._failures as error:
             raise RunFailedError(
                 "ONNX Runtime failed while running: %s" % error, "look at the model's own inputs"
             ) from error
+        for target, source in binding.handed_on:
+            target[...] = source
         return None
+
+
+class _Binding(NamedTuple):
+    """`handed_on`: pairs (output, input) where a model's output is one of its inputs, which ONNX Runtime leaves out."""
+
+    bound: Any
+    handed_on: List[Tuple[Any, Any]]
+    is_asynchronous: bool
 
 
 def create() -> Runtime:
@@ -104,9 +135,10 @@ def create() -> Runtime:
 
 
 def _failures(onnxruntime: Any) -> Tuple[Any, ...]:
-    state = onnxruntime.capi.onnxruntime_pybind11_state
-    named = [getattr(state, name) for name in _FAILURES if hasattr(state, name)]  # not every version has each
-    return tuple(named) + (RuntimeError, MemoryError, ValueError)
+    """ONNX Runtime's own exceptions have no base but Exception, and each version has others."""
+    state = vars(onnxruntime.capi.onnxruntime_pybind11_state)
+    own = [each for each in state.values() if isinstance(each, type) and issubclass(each, Exception)]
+    return tuple(own) + (RuntimeError, MemoryError, ValueError)
 
 
 def _threads(value: Any) -> int:
