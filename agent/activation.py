@@ -1,9 +1,10 @@
 """Start the new version, prove it by its golden inputs, switch; on any error things are as they were."""
 
 import asyncio
-import contextlib
+import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from agent import golden
@@ -11,10 +12,13 @@ from agent.dataplane import Dataplane, Served
 from agent.errors import AgentError, NothingToRollBackError
 from agent.exclusive import OnStage
 from agent.golden import Proof
-from agent.process import Launch
+from agent.loading import Deployment, Limits
 from agent.repository import Record, Repository
-from agent.supervisor import Deployment, Limits, Supervisor
+from agent.supervisor import FindLaunch, Supervisor
+from agent.uncancelled import committed, whole
 from contract.api import Activation, ModelState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,30 +27,25 @@ class Activator:
 
     repository: Repository
     dataplane: Dataplane
-    launch: Callable[[str], Awaitable[Launch]]  # how to start a worker for this runtime; NotFoundError
+    find_launch: FindLaunch
     limits: Limits
     stop_first: bool
 
     async def activate(self, name: str, bundle: str, on_stage: OnStage) -> Activation:
-        """Serves `bundle` as `name`, from the first request after the return on."""
-        deployment = self.repository.deployment(name, bundle)
-        async with self.dataplane.board.turn(on_stage):
-            served = self.dataplane.models.get(name)
-            if served and served.supervisor.state is ModelState.READY and served.supervisor.deployment.bundle == bundle:
-                on_stage("running the golden inputs")
-                return self._outcome(served.supervisor, await golden.prove(served.supervisor), 0.0, unchanged=True)
-            supervisor = await self._supervisor(deployment)
-            try:
-                proof, outage_s = await self._start(supervisor, served, on_stage)
-                self._switch(supervisor)
-            except BaseException:
-                await supervisor.stop()
-                supervisor.close()
-                raise
-            if served:
-                await _retire(served, supervisor)
-            self.repository.remove_unused()
-            return self._outcome(supervisor, proof, outage_s)
+        """Serves `bundle` as `name`, from the first request after the return on.
+
+        Cancelled or failed before the switch, it leaves what was served; after the switch it is too late to cancel.
+        """
+        with self.repository.keeping(bundle):
+            deployment = await asyncio.to_thread(self.repository.deployment, name, bundle)
+            async with self.dataplane.board.turn(f"the deploy of {name!r}", on_stage):
+                served = self.dataplane.models.get(name)
+                if served and _serves(served.supervisor, bundle):
+                    on_stage("running the golden inputs")
+                    return self._outcome(served.supervisor, await golden.prove(served.supervisor), 0.0, unchanged=True)
+                async with self._room(served, on_stage) as stopped_at:
+                    new, proof = await self._take_over(deployment, on_stage)
+                return await committed(self._switch(new, served, proof, stopped_at, on_stage))
 
     async def rollback(self, name: str, on_stage: OnStage) -> Activation:
         """Serves the version before this one again; rolling back twice ends here."""
@@ -60,50 +59,104 @@ class Activator:
         return await self.activate(name, self.repository.record(name).active, on_stage)
 
     async def remove(self, name: str) -> None:
-        """Stops the model and forgets it, its previous version too."""
+        """Forgets the model, its previous version too; requests in flight are served. BoardHeldError in a bench."""
         self.repository.record(name)
-        async with self.dataplane.board.turn(_unheard):
-            self.repository.remove_record(name)
-            served = self.dataplane.models.pop(name, None)
-            if served:
-                await _end(served.supervisor)
+        self.dataplane.board.check()  # a bench may take hours
+        async with self.dataplane.board.turn(f"the removal of {name!r}", _unheard):
+            self.repository.record(name)  # somebody else may have been quicker
+            await whole(self._remove(name))
 
-    async def restore(self) -> list[Supervisor]:
-        """After a start of the agent: every model it served before, not yet started."""
-        for name, record in self.repository.records().items():
-            supervisor = await self._supervisor(self.repository.deployment(name, record.active))
-            self.dataplane.models[name] = Served(supervisor)
-        return [served.supervisor for served in self.dataplane.models.values()]
+    async def restore(self) -> None:
+        """After a start of the agent: every model it served before. One that cannot be does not keep the others."""
+        async with self.dataplane.board.turn("the start of the models of the last run", _unheard):
+            for name, record in self.repository.records().items():
+                with _logged(name):
+                    deployment = await asyncio.to_thread(self.repository.deployment, name, record.active)
+                    supervisor = Supervisor(deployment, self.find_launch, self.limits)
+                    self.dataplane.models[name] = Served(supervisor)
+            for name, served in self.dataplane.models.items():
+                with _logged(name):
+                    await served.supervisor.start()
 
-    async def _supervisor(self, deployment: Deployment) -> Supervisor:
-        return Supervisor(deployment, await self.launch(deployment.manifest.runtime.key), self.limits)
+    @asynccontextmanager
+    async def _room(self, served: Served | None, on_stage: OnStage) -> AsyncIterator[float | None]:
+        """For one more version: where there is none, the old one is stopped, and brought back if the block fails.
 
-    async def _start(self, new: Supervisor, served: Served | None, on_stage: OnStage) -> tuple[Proof, float]:
-        """The proof, and the seconds without service."""
-        if served is None or not self.stop_first:
-            return await _started(new, on_stage), 0.0
+        Yields when service ended, by time.monotonic(); None where it goes on.
+        """
+        if not (self.stop_first and served and served.supervisor.is_on):
+            yield None
+            return
         old = served.supervisor
         on_stage("stopping the old version")
         stopped_at = time.monotonic()
-        await old.stop()
         try:
-            proof = await _started(new, on_stage)
+            await old.stop("another version is being loaded", drain=True)
+            yield stopped_at
         except BaseException:
             on_stage("bringing the old version back")
-            await new.stop()
-            await asyncio.shield(_bring_back(old))
+            await whole(self._bring_back(old))
             raise
-        return proof, time.monotonic() - stopped_at
 
-    def _switch(self, supervisor: Supervisor) -> None:
-        name, bundle = supervisor.deployment.name, supervisor.deployment.bundle
-        record = self.repository.records().get(name)
+    async def _take_over(self, deployment: Deployment, on_stage: OnStage) -> tuple[Supervisor, Proof]:
+        """Up to the point of no return, which is the record on disk. Nothing runs where anything fails."""
+        new = Supervisor(deployment, self.find_launch, self.limits)
+        try:
+            proof = await _started(new, on_stage)
+            await committed(asyncio.to_thread(self._record, deployment))
+        except BaseException:
+            await whole(_end(new))
+            raise
+        return new, proof
+
+    def _record(self, deployment: Deployment) -> None:
+        record = self.repository.records().get(deployment.name)
         if record is None:
-            self.repository.set_record(name, Record(active=bundle))
-        elif record.active != bundle:
-            self.repository.set_record(name, Record(active=bundle, previous=record.active))
-        if name not in self.dataplane.models:
-            self.dataplane.models[name] = Served(supervisor)
+            self.repository.set_record(deployment.name, Record(active=deployment.bundle))
+        elif record.active != deployment.bundle:
+            self.repository.set_record(deployment.name, Record(active=deployment.bundle, previous=record.active))
+
+    async def _switch(
+        self, new: Supervisor, served: Served | None, proof: Proof, stopped_at: float | None, on_stage: OnStage
+    ) -> Activation:
+        """In memory: requests that the old version has begun are served by it, then it goes."""
+        outage_s = 0.0 if stopped_at is None else time.monotonic() - stopped_at
+        if served is None:
+            self.dataplane.models[new.deployment.name] = Served(new)
+        else:
+            old, served.supervisor = served.supervisor, new
+            on_stage("ending the old version")
+            await old.drained()
+            await _end(old)
+        await self._remove_unused()
+        return self._outcome(new, proof, outage_s)
+
+    async def _bring_back(self, old: Supervisor) -> None:
+        if old.state is not ModelState.STOPPED or self.dataplane.closing:
+            return
+        try:
+            await _started(old, _unheard)
+        except AgentError as error:  # the error that matters is the first; `host models` shows this one
+            await old.fail(error.message)
+
+    async def _remove(self, name: str) -> None:
+        served = self.dataplane.models.pop(name, None)
+        try:
+            await asyncio.to_thread(self.repository.remove_record, name)
+        except BaseException:
+            if served:
+                self.dataplane.models[name] = served
+            raise
+        if served:
+            await served.supervisor.stop("it is being removed", drain=True)
+            served.supervisor.close()
+        await self._remove_unused()
+
+    async def _remove_unused(self) -> None:
+        try:
+            await asyncio.to_thread(self.repository.remove_unused)
+        except OSError:
+            _log.exception("bundles that nobody needs could not be removed")
 
     def _outcome(self, supervisor: Supervisor, proof: Proof, outage_s: float, unchanged: bool = False) -> Activation:
         deployment, loaded = supervisor.deployment, supervisor.loaded
@@ -122,6 +175,10 @@ class Activator:
         )
 
 
+def _serves(supervisor: Supervisor, bundle: str) -> bool:
+    return supervisor.state is ModelState.READY and supervisor.deployment.bundle == bundle
+
+
 async def _started(supervisor: Supervisor, on_stage: OnStage) -> Proof:
     on_stage("loading")
     await supervisor.start()
@@ -129,21 +186,18 @@ async def _started(supervisor: Supervisor, on_stage: OnStage) -> Proof:
     return await golden.prove(supervisor)
 
 
-async def _bring_back(old: Supervisor) -> None:
-    with contextlib.suppress(AgentError):  # it is FAILED then, and says why; the error that matters is the first
-        await _started(old, _unheard)
-
-
-async def _retire(served: Served, new: Supervisor) -> None:
-    """The switch in memory: requests already with the old version are served by it, then it goes."""
-    old, served.supervisor = served.supervisor, new
-    await old.drained()
-    await _end(old)
-
-
 async def _end(supervisor: Supervisor) -> None:
     await supervisor.stop()
     supervisor.close()
+
+
+@contextmanager
+def _logged(name: str) -> Iterator[None]:
+    """Goes on with the next model; why this one is missing is in the log, and in its state where it has one."""
+    try:
+        yield
+    except (AgentError, OSError) as error:
+        _log.error("%s is not served: %s", name, error)
 
 
 def _unheard(_stage: str) -> None: ...

@@ -17,6 +17,7 @@ from contract.manifest import Signature, TensorSpec
 
 ALIGNMENT = 64  # a cache line, and what ONNX Runtime's own allocator gives
 _FOLDER = "/dev/shm"
+_MORE_ROOM = "remove a model, or give /dev/shm more room (in a container: --shm-size)"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Arena:
         self.extra_offset = offset
         self.size_bytes = max(offset + extra_bytes, mmap.PAGESIZE)
         self.fd = _reserve(self.size_bytes)
-        self._memory = mmap.mmap(self.fd, self.size_bytes)
+        self._memory = _map(self.fd, self.size_bytes)
         self._view = memoryview(self._memory)
 
     def inputs(self, slot: Slot) -> list[memoryview]:
@@ -61,11 +62,12 @@ class Arena:
         return [self._view[start : start + spec.size_bytes] for spec, start in zip(specs, offsets, strict=True)]
 
     def close(self) -> None:
-        """Gives the memory back. A view that is still held keeps the mapping until it goes."""
-        self._view.release()
-        with contextlib.suppress(BufferError):  # a request still reads its slot: the mapping goes with its view
-            self._memory.close()
+        """Gives the memory back, once. A view that is still held keeps the mapping until it goes."""
         os.close(self.fd)
+        self._view.release()
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+        del self._view, self._memory  # what could not be closed goes with the last view
 
 
 class InputWriter:
@@ -115,16 +117,22 @@ def _lay_out(specs: Sequence[TensorSpec], offset: int) -> tuple[tuple[int, ...],
 
 
 def _reserve(size_bytes: int) -> int:
+    """An open file of so many bytes. DiskFullError."""
     fd = os.open(_FOLDER, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         # Reserved, not just sized: a write to a page that /dev/shm cannot give would be SIGBUS.
         os.posix_fallocate(fd, 0, size_bytes)
     except OSError as error:
         os.close(fd)
-        if error.errno in (errno.ENOSPC, errno.ENOMEM):
-            raise DiskFullError(
-                f"{_FOLDER} has no {size_bytes} bytes left for the model's tensors",
-                "remove a model, or give /dev/shm more room (in a container: --shm-size)",
-            ) from error
-        raise
+        if error.errno not in (errno.ENOSPC, errno.ENOMEM, errno.EFBIG):
+            raise
+        raise DiskFullError(f"{_FOLDER} has no {size_bytes} bytes left for the model's tensors", _MORE_ROOM) from error
     return fd
+
+
+def _map(fd: int, size_bytes: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(fd, size_bytes)
+    except (OSError, OverflowError) as error:
+        os.close(fd)
+        raise DiskFullError(f"{size_bytes} bytes of {_FOLDER} cannot be mapped: {error}", _MORE_ROOM) from error

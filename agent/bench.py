@@ -9,37 +9,20 @@ from agent.arena import Arena
 from agent.dataplane import Dataplane
 from agent.errors import RecentTrafficError
 from agent.jobs import RunningJob
+from agent.loading import Deployment, Limits, start_worker
 from agent.process import Launch, WorkerProcess
 from agent.repository import Repository
-from agent.supervisor import Deployment, Limits, Loaded, start_worker
-from agent.telemetry import (
-    BoardDescription,
-    CpuShare,
-    MemoryFall,
-    Observation,
-    OtherLoad,
-    Sensors,
-    judge,
-)
+from agent.telemetry import BoardDescription, CpuShare, MemoryFall, Sensors
+from agent.trial import Trial, environment, measurement
+from agent.uncancelled import whole
 from agent.worker import wire
 from contract.api import BenchRequest, Measurement
 from contract.manifest import Manifest
 from contract.profile import Profile
-from contract.results import Environment, Memory
+from contract.results import Environment
 
 QUIET_S = 60.0
 SAMPLE_BYTES = 8  # int64 nanoseconds
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What one fresh worker gave."""
-
-    loaded: Loaded
-    reply: wire.Message
-    fall: MemoryFall
-    other_load: OtherLoad
-    decisions_ns: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -66,26 +49,32 @@ class Bencher:
 
     async def run(self, request: BenchRequest, job: RunningJob) -> Measurement:
         """Holds the board, measures, and puts everything back: also when it is cancelled or fails."""
-        async with self.dataplane.board.held(f"a bench of {request.model!r}", job.stage):
+        holder = f"a bench of {request.model!r}"
+        async with self.dataplane.board.held(holder, job.stage):
             supervisor = self.dataplane.pick(request.model).supervisor
-            emptied = sorted(self.dataplane.models) if self.profile.shares_memory else []
+            launch = await supervisor.launch()
             job.stage("waiting for the requests in flight")
-            for served in list(self.dataplane.models.values()):
+            for served in self.dataplane.models.values():
                 await served.supervisor.drained()
-            async with self.dataplane.stopped(emptied):
+            emptied = sorted(self.dataplane.models) if self.profile.shares_memory else []
+            async with self.dataplane.stopped(emptied, holder) as stopped:
                 before = await asyncio.to_thread(self.sensors.observe)
-                trial = await self._measure(supervisor.deployment, supervisor.launch, request, job)
+                trial = await self._measure(supervisor.deployment, launch, request, job)
                 after = await asyncio.to_thread(self.sensors.observe)
-                return self._measurement(supervisor.deployment, trial, before, after, tuple(emptied))
+                job.stage("putting things back")
+        return measurement(
+            supervisor.deployment, trial, self.board, self.profile.headline_memory, before, after, stopped
+        )
 
     async def _measure(self, deployment: Deployment, launch: Launch, request: BenchRequest, job: RunningJob) -> Trial:
         """In a fresh worker, which is gone afterwards, as is its arena."""
-        sent = [self.repository.blobs.path(sha256).read_bytes() for sha256 in request.inputs]
+        job.stage("preparing the inputs")
+        sent = await asyncio.to_thread(self._sent, request, deployment)
         contents = sent or await asyncio.to_thread(bench_inputs.golden, deployment)
         arena = Arena(deployment.manifest.signature, len(contents), request.runs * SAMPLE_BYTES)
         fall = MemoryFall()
         try:
-            await asyncio.to_thread(bench_inputs.fill, arena, deployment, contents)
+            await whole(asyncio.to_thread(bench_inputs.fill, arena, deployment, contents))
             job.stage("loading")
             fall.start()
             worker, loaded = await start_worker(deployment, launch, arena, self.limits)
@@ -98,11 +87,14 @@ class Bencher:
                 job.stage("deciding")
                 decisions_ns = await self._decisions(worker, arena, deployment.manifest, sent)
             finally:
-                await worker.kill()
+                await whole(worker.kill())
         finally:
             fall.stop()
             arena.close()
         return Trial(loaded, reply, fall, load, decisions_ns)
+
+    def _sent(self, request: BenchRequest, deployment: Deployment) -> list[bytes]:
+        return bench_inputs.sent([self.repository.blobs.path(sha256) for sha256 in request.inputs], deployment)
 
     async def _runs(self, worker: WorkerProcess, arena: Arena, request: BenchRequest, job: RunningJob) -> wire.Message:
         job.stage("running")
@@ -113,89 +105,30 @@ class Bencher:
     async def _decisions(
         self, worker: WorkerProcess, arena: Arena, manifest: Manifest, sent: list[bytes]
     ) -> tuple[int, ...]:
-        """Nanoseconds from encoded image to decision, one per image that was sent, for a model that decides."""
+        """Nanoseconds from encoded image to decision, one per image that was sent, for a model that decides.
+
+        The same steps in the same threads as a request's (agent/api/infer.py); the first image is taken twice, as its
+        first time imports what the others find.
+        """
         if manifest.score is None:
             return ()
-        slot = arena.slots[0]
+        images = [content for content in sent if bench_inputs.is_image(content)]
         times_ns = []
-        for image in filter(bench_inputs.is_image, sent):
+        for image in images[:1] + images:
             began = time.perf_counter_ns()
-            arena.inputs(slot)[0][:] = decision.prepare(manifest, image)
-            await worker.request({"op": "infer", "slot": slot.index}, self.limits.request_timeout_s)
-            decision.judge(manifest, arena.inputs(slot), arena.outputs(slot))
+            await self._decide(worker, arena, manifest, image)
             times_ns.append(time.perf_counter_ns() - began)
-        return tuple(times_ns)
+        return tuple(times_ns[1:])
 
-    def _measurement(
-        self, deployment: Deployment, trial: Trial, before: Observation, after: Observation, emptied: tuple[str, ...]
-    ) -> Measurement:
-        manifest, validity = deployment.manifest, judge(before, after, trial.other_load)
-        memory = self._memory(trial)
-        return Measurement(
-            model=deployment.name,
-            bundle=deployment.bundle,
-            accelerator_ns_mean=trial.reply["accelerator_ns"],
-            convert_ns_mean=None,
-            decision_ns=trial.decisions_ns,
-            memory=memory,
-            environment=self._environment(deployment, trial.loaded, before, after),
-            flags=validity.flags,
-            stopped_models=emptied,
-            unmet=_reasons(trial, memory, manifest) | before.unmet | after.unmet | validity.unmet,
-        )
+    async def _decide(self, worker: WorkerProcess, arena: Arena, manifest: Manifest, image: bytes) -> None:
+        slot = arena.slots[0]
+        arena.inputs(slot)[0][:] = await asyncio.to_thread(decision.prepare, manifest, image)
+        await worker.request({"op": "infer", "slot": slot.index}, self.limits.request_timeout_s)
+        await asyncio.to_thread(decision.judge, manifest, arena.inputs(slot), arena.outputs(slot))
 
     def environment(self, name: str) -> Environment:
         """Of a deployed model, now: for what is measured from outside. ModelNotReadyError where it is not loaded."""
         supervisor = self.dataplane.pick(name).supervisor
         if supervisor.loaded is None:
             raise supervisor.not_ready()
-        return self._environment(supervisor.deployment, supervisor.loaded, self.sensors.observe(), None)
-
-    def _environment(
-        self, deployment: Deployment, loaded: Loaded, before: Observation, after: Observation | None
-    ) -> Environment:
-        return self.board.environment(
-            python=loaded.python_version,
-            runtime=deployment.manifest.runtime.key,
-            runtime_version=loaded.runtime_version,
-            runtime_options=deployment.manifest.runtime.options,
-            before=before.conditions,
-            after=after.conditions if after else None,
-        )
-
-    def _memory(self, trial: Trial) -> Memory:
-        loaded, run_peak = trial.loaded, trial.reply["run_peak_bytes"]
-        system = self.profile.headline_memory == "system"
-        peak = trial.fall.greatest_fall_bytes if system else _highest(loaded.load_peak_bytes, run_peak)
-        return Memory(
-            peak_memory_bytes=peak,
-            model_peak_bytes=None if peak is None or loaded.baseline_bytes is None else peak - loaded.baseline_bytes,
-            baseline_bytes=loaded.baseline_bytes,
-            build_peak_bytes=None,
-            load_peak_bytes=loaded.load_peak_bytes,
-            run_peak_bytes=run_peak,
-            accelerator_peak_bytes=None,
-            system_delta_peak_bytes=trial.fall.greatest_fall_bytes,
-        )
-
-
-def _reasons(trial: Trial, memory: Memory, manifest: Manifest) -> dict[str, str]:
-    """Why figures are null."""
-    reasons = {
-        "convert_ms.mean": "nothing to convert: the artifact takes and gives the types of the signature",
-        "build_peak_bytes": "nothing was built on the board",
-        "accelerator_peak_bytes": "the runtime holds no memory of an accelerator",
-        **trial.reply["unmet"],
-    }
-    if trial.reply["accelerator_ns"] is None:
-        reasons["accelerator_ms.mean"] = "the runtime cannot tell"
-    if not trial.decisions_ns:
-        scored = manifest.score is not None
-        reasons["decision_ms.mean"] = "bench with --inputs DIR for it" if scored else "the model has no score"
-    if memory.system_delta_peak_bytes is None and trial.fall.unmet:
-        reasons["system_delta_peak_bytes"] = trial.fall.unmet
-    return reasons
-
-
-def _highest(*figures: int | None) -> int | None:
-    return max((figure for figure in figures if figure is not None), default=None)
+        return environment(supervisor.deployment, supervisor.loaded, self.board, self.sensors.observe(), None)

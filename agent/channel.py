@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import logging
 import socket
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from agent.errors import WorkerCrashedError, WorkerRefusedError, WorkerTimeoutError
 from agent.worker import wire
@@ -12,6 +13,16 @@ from agent.worker import wire
 OnProgress = Callable[[int, int], None]
 DIED = "the worker died"
 GARBAGE = "the worker sent garbage"
+
+_log = logging.getLogger(__name__)
+_ABSENT = object()
+_FIGURE = (int, float, type(None))
+# What each reply must hold (agent/worker/wire.py): a worker out of its mind can still send well-formed JSON.
+_REPLIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "load": {"runtime_version": str, "baseline_bytes": _FIGURE, "load_peak_bytes": _FIGURE, "unmet": dict},
+    "infer": {"run_ns": int, "accelerator_ns": _FIGURE},
+    "bench": {"run_peak_bytes": _FIGURE, "accelerator_ns": _FIGURE, "unmet": dict},
+}
 
 
 class _Pending:
@@ -25,7 +36,20 @@ class _Pending:
         self._on_progress = on_progress
         self._timer = self._loop.call_later(deadline_s, self._time_out)
 
-    def progress(self, done: int, total: int) -> None:
+    def take(self, message: wire.Message) -> None:
+        """One message with this request's id. BrokenFrameError where it is not what the wire says."""
+        if "progress" in message:
+            progress = _of(dict, message["progress"])
+            self._progress(_of(int, progress.get("done")), _of(int, progress.get("total")))
+        elif "error" in message:
+            self.fail(_refusal(_of(dict, message["error"])))
+        else:
+            reply = _of(dict, message.get("ok"))
+            for key, kind in _REPLIES[self._operation].items():
+                _of(kind, reply.get(key, _ABSENT))
+            self.reply.set_result(reply)
+
+    def _progress(self, done: int, total: int) -> None:
         self.cancel_timer()
         self._timer = self._loop.call_later(self._deadline_s, self._time_out)
         if self._on_progress:
@@ -73,11 +97,12 @@ class Channel(asyncio.Protocol):
         the worker is then in an unknown state, and whoever asked must end it.
         """
         if self.closed.done():
-            raise WorkerCrashedError(self.closed.result(), "ask again: the worker is being started anew")
+            raise _gone(self.closed.result())
         number = next(self._ids)
+        frame = wire.pack({**message, "id": number})
         pending = self._pending[number] = _Pending(message["op"], deadline_s, on_progress)
         try:
-            self._transport.write(wire.pack({**message, "id": number}))
+            self._transport.write(frame)
             return await pending.reply
         finally:
             pending.cancel_timer()
@@ -107,27 +132,29 @@ class Channel(asyncio.Protocol):
             if not self.hello.done():
                 self.hello.set_result(message)
             return
-        pending = self._pending.get(message.get("id", 0))
-        if pending is None or pending.reply.done():
-            return  # an answer to a request that has timed out
-        if "progress" in message:
-            pending.progress(message["progress"]["done"], message["progress"]["total"])
-        elif "error" in message:
-            pending.fail(_refusal(message["error"]))
-        else:
-            pending.reply.set_result(message.get("ok", {}))
+        pending = self._pending.get(_of(int, message.get("id")))
+        if pending is not None and not pending.reply.done():  # else an answer to a request that has timed out
+            pending.take(message)
 
     def _end(self, reason: str) -> None:
         if self.closed.done():
             return
         self.closed.set_result(reason)
-        if not self.hello.done():
-            self.hello.cancel()
         for pending in self._pending.values():
-            pending.fail(WorkerCrashedError(reason, "ask again: the worker is being started anew"))
+            pending.fail(_gone(reason))
 
 
-def _refusal(error: dict[str, str]) -> WorkerRefusedError:
-    return WorkerRefusedError(
-        str(error.get("message")), str(error.get("hint")), str(error.get("code")), error.get("traceback")
-    )
+def _gone(reason: str) -> WorkerCrashedError:
+    return WorkerCrashedError(reason, "ask again: the worker is being started anew")
+
+
+def _refusal(error: dict[str, Any]) -> WorkerRefusedError:
+    if "traceback" in error:
+        _log.error("the worker has a bug:\n%s", error["traceback"])
+    return WorkerRefusedError(str(error.get("message")), str(error.get("hint")), str(error.get("code")))
+
+
+def _of(kind: type | tuple[type, ...], value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise wire.BrokenFrameError(f"a message holds {value!r:.100} where it should not")
+    return value

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from agent.errors import AgentError
+from contract.api import RuntimeInfo
 from contract.profile import BrokenProfileError, UnknownProfileError, profile_names
 from contract.version import __version__
 
@@ -97,12 +98,17 @@ def worker_probe(profile: str, data_dir: Path | None, as_json: bool) -> None:
 
     pythons = Pythons(read_profile(profile), (data_dir or _default_data_dir()).absolute())
     found = asyncio.run(pythons.runtimes())
-    if as_json:
-        click.echo(json.dumps([info.model_dump() for info in found]))
-        return
+    click.echo(json.dumps([info.model_dump() for info in found]) if as_json else _table(found))
+
+
+def _table(found: Sequence[RuntimeInfo]) -> str:
+    rows = [("PYTHON", "VERSION", "RUNTIME", "OFFERED")]
     for info in found:
-        what = info.version if info.unavailable is None else f"not offered: {info.unavailable}"
-        click.echo(f"{info.python}  Python {info.python_version or '?'}  {info.key}  {what}")
+        offered = info.version if info.unavailable is None else f"no: {info.unavailable}"
+        rows.append((info.python, info.python_version or "?", info.key, offered or "yes"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _default_data_dir() -> Path:

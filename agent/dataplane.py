@@ -1,6 +1,5 @@
 """The way of a request: which model, a slot, the worker, counters. No HTTP in it."""
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -9,9 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 from ddsketch.ddsketch import LogCollapsingLowestDenseDDSketch
 
 from agent.arena import InputWriter, Slot
-from agent.errors import InputError, NotFoundError, UnavailableError, WorkerFailedError
+from agent.errors import AgentError, InputError, NotFoundError, UnavailableError, WorkerFailedError
 from agent.exclusive import Board
 from agent.supervisor import RunTimes, Supervisor
+from agent.uncancelled import whole
 from contract.api import LatencyStats, ModelState
 from contract.manifest import Signature
 
@@ -84,6 +84,7 @@ class Dataplane:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.models: dict[str, Served] = {}
+        self.closing = False  # the agent ends: what was stopped is not started again
 
     def pick(self, name: str | None) -> Served:
         """The model `name`, or the only one. NotFoundError names the nearest; InputError where a name is needed."""
@@ -119,6 +120,9 @@ class Dataplane:
         except WorkerFailedError:
             served.failures += 1
             raise
+        except UnavailableError:  # it was stopped while the request was in its queue
+            served.rejected += 1
+            raise
         finally:
             supervisor.give_slot(slot)
 
@@ -127,19 +131,21 @@ class Dataplane:
         return max((at for served in self.models.values() if (at := served.last_request_at) is not None), default=None)
 
     @asynccontextmanager
-    async def stopped(self, names: list[str]) -> AsyncIterator[None]:
-        """Ends the workers of these models, and starts them again afterwards, however the block is left."""
-        supervisors = [self.models[name].supervisor for name in names]
+    async def stopped(self, names: list[str], why: str) -> AsyncIterator[list[str]]:
+        """Ends the workers of these models, and starts them again afterwards, however the block is left.
+
+        Yields the names of those that had one: a model that had failed stays as it is.
+        """
+        supervisors = [self.models[name].supervisor for name in names if self.models[name].supervisor.is_on]
         try:
             for supervisor in supervisors:
-                await supervisor.stop()
-            yield
+                await supervisor.stop(why)
+            yield [supervisor.deployment.name for supervisor in supervisors]
         finally:
-            for supervisor in supervisors:
-                if supervisor.state is ModelState.STOPPED:
-                    await asyncio.shield(_restart(supervisor))
+            await whole(self._start_again(supervisors))
 
-
-async def _restart(supervisor: Supervisor) -> None:
-    with contextlib.suppress(WorkerFailedError):  # its state is FAILED then, and says why: `host models` shows it
-        await supervisor.start()
+    async def _start_again(self, supervisors: list[Supervisor]) -> None:
+        for supervisor in supervisors:
+            if supervisor.state is ModelState.STOPPED and not self.closing:
+                with contextlib.suppress(AgentError):  # it is FAILED then, and says why: `host models` shows it
+                    await supervisor.start()

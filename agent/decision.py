@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from inspection.score import FloatMap
 
 
+_SEND_TENSORS = "send application/octet-stream, application/x-npy or JSON tensors"
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Of one image. `threshold` is None where good images have not set it yet: the decision is then "uncalibrated"."""
@@ -33,17 +36,23 @@ class Verdict:
 def prepare(manifest: Manifest, encoded: bytes) -> memoryview:
     """The bytes of the model's one input. BadImageError; UnsupportedMediaError where the model takes no image."""
     from inspection import preprocess
-    from inspection.errors import InspectionError
+    from inspection.errors import ImageError, InputMismatchError
 
-    if manifest.preprocessing is None:
-        raise UnsupportedMediaError(
-            "this model takes tensors, no images", "send application/octet-stream, application/x-npy or JSON tensors"
-        )
+    if manifest.preprocessing is None or len(manifest.signature.inputs) > 1:
+        raise UnsupportedMediaError("this model takes tensors, no images", _SEND_TENSORS)
     steps = preprocess.Preprocessing(**dict(manifest.preprocessing))
+    (spec,) = manifest.signature.inputs
     try:
-        prepared = preprocess.prepare(preprocess.decode(encoded), steps, manifest.signature.inputs[0].dtype)
-    except InspectionError as error:
+        prepared = preprocess.prepare(preprocess.decode(encoded), steps, spec.dtype)
+    except ImageError as error:
         raise BadImageError(str(error), error.hint, error.code) from error
+    except InputMismatchError as error:
+        raise UnsupportedMediaError(str(error), _SEND_TENSORS) from error
+    if prepared.shape != spec.shape:
+        raise UnsupportedMediaError(
+            f"images become {list(prepared.shape)} as the manifest prepares them, the model takes {list(spec.shape)}",
+            _SEND_TENSORS,
+        )
     return prepared.data.cast("B")
 
 

@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.errors import DiskFullError
+from agent.errors import DiskFailedError, DiskFullError
 
 _FREE_SOME = "remove a model: `host remove`"
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Written under another name, synced, renamed. DiskFullError leaves the old content."""
-    with full_disk_told():
+    """Written under another name, synced, renamed. DiskFullError and DiskFailedError leave the old content."""
+    with refusals_told():
         unfinished = path.with_name(f".{path.name}")
         with unfinished.open("wb") as file:
             file.write(content)
@@ -51,11 +51,15 @@ def check_room(fd: int, size_bytes: int) -> None:
 
 
 @contextlib.contextmanager
-def full_disk_told() -> Iterator[None]:
-    """Turns the system's "no space left" into a DiskFullError."""
+def refusals_told() -> Iterator[None]:
+    """Turns what a disk says that takes no more into a DiskFullError or a DiskFailedError."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise DiskFullError(f"the board's disk is full: {error}", _FREE_SOME) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"the board's disk is full: {error}", _FREE_SOME) from error
+        if error.errno in (errno.EROFS, errno.EIO):  # how a worn-out SD card ends
+            raise DiskFailedError(
+                f"the board's disk cannot be written: {error}", "look at `dmesg` on the board; a card wears out"
+            ) from error
+        raise

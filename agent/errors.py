@@ -9,7 +9,9 @@ AgentError
         BodyTimeoutError          the body did not come in time
         MethodError               not the method of this path
         TooLargeError             more bytes than are allowed
-        BadQueryError             a parameter that is missing or malformed
+        BadQueryError             a parameter that is unknown or malformed
+        MalformedRequestError     not HTTP, or not a form of it that is understood
+        HeadTooLargeError         more bytes before the body than are allowed
     UnauthorizedError         no token, or a wrong one
     NotFoundError             unknown model, bundle, blob or job: the message names the nearest
     ConflictError             true of the request, but not now
@@ -22,8 +24,11 @@ AgentError
         QueueFullError            the model's queue is full
         BoardHeldError            a bench or a build holds the board
         ModelNotReadyError        the model's worker is starting, backing off, failed or stopped
+        ConnectionsFullError      as many connections are open as the agent takes
+        AgentEndingError          the agent was told to end
     CorruptUploadError        the bytes are not what their sha256 says
     DiskFullError             no space left
+    DiskFailedError           it cannot be written: read-only, or broken
     WorkerFailedError         the request reached the worker, and did not come back well
         WorkerCrashedError        it died under the request
         WorkerTimeoutError        it did not answer in time, and was ended
@@ -85,6 +90,14 @@ class BadQueryError(InputError):
     code = "bad_query"
 
 
+class MalformedRequestError(InputError):
+    code = "malformed_request"
+
+
+class HeadTooLargeError(InputError):
+    code = "head_too_large"
+
+
 class UnauthorizedError(AgentError):
     code = "unauthorized"
 
@@ -143,12 +156,25 @@ class ModelNotReadyError(UnavailableError):
     code = "model_not_ready"
 
 
+class ConnectionsFullError(UnavailableError):
+    code = "connections_full"
+
+
+class AgentEndingError(UnavailableError):
+    code = "agent_ending"
+    retry_after_s = 5
+
+
 class CorruptUploadError(AgentError):
     code = "corrupt_upload"
 
 
 class DiskFullError(AgentError):
     code = "disk_full"
+
+
+class DiskFailedError(AgentError):
+    code = "disk_failed"
 
 
 class WorkerFailedError(AgentError):
@@ -164,11 +190,10 @@ class WorkerTimeoutError(WorkerFailedError):
 
 
 class WorkerRefusedError(WorkerFailedError):
-    """Carries the worker's own code, message and hint; `traceback` where it was a bug."""
+    """Carries the worker's own code, message and hint."""
 
-    def __init__(self, message: str, hint: str, code: str, traceback: str | None = None) -> None:
+    def __init__(self, message: str, hint: str, code: str) -> None:
         super().__init__(message, hint, code)
-        self.traceback = traceback
 
 
 class GoldenMismatchError(WorkerFailedError):

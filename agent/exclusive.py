@@ -14,6 +14,7 @@ class Board:
 
     def __init__(self) -> None:
         self.held_by: str | None = None
+        self._whose_turn: str | None = None
         self._turn = asyncio.Lock()
 
     def check(self) -> None:
@@ -22,18 +23,19 @@ class Board:
             raise BoardHeldError(f"the board is held by {self.held_by}", "try again when it is over")
 
     @asynccontextmanager
-    async def turn(self, on_stage: OnStage) -> AsyncIterator[None]:
-        """One piece of work at a time; requests go on."""
+    async def turn(self, who: str, on_stage: OnStage) -> AsyncIterator[None]:
+        """One piece of work at a time, in the order they came; requests go on."""
         if self._turn.locked():
-            on_stage(f"waiting for {self.held_by or 'another deploy'}")
+            on_stage(f"waiting for {self._whose_turn}")
         async with self._turn:
+            self._whose_turn = who
             yield
 
     @asynccontextmanager
-    async def held(self, holder: str, on_stage: OnStage) -> AsyncIterator[None]:
+    async def held(self, who: str, on_stage: OnStage) -> AsyncIterator[None]:
         """A turn in which requests are refused, however the block is left."""
-        async with self.turn(on_stage):
-            self.held_by = holder
+        async with self.turn(who, on_stage):
+            self.held_by = who
             try:
                 yield
             finally:

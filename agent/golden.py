@@ -1,11 +1,14 @@
 """Golden inputs: a model is proven by outputs that are known, through the same way that requests take."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.errors import GoldenMismatchError
 from agent.supervisor import Supervisor
+from agent.uncancelled import whole
 from contract.manifest import TensorSpec
 
 
@@ -16,63 +19,97 @@ class Proof:
     sqnr_db: float | None
 
 
+@dataclass(frozen=True, order=True)
+class _Match:
+    """How well one output of one case came back."""
+
+    sqnr_db: float
+    output: str
+    case: int
+
+
 async def prove(supervisor: Supervisor) -> Proof:
-    """Runs every golden case. GoldenMismatchError below the manifest's tolerance, or where an output is not finite."""
-    golden = supervisor.deployment.manifest.golden
-    signature = supervisor.deployment.manifest.signature
-    inputs = memoryview((supervisor.deployment.folder / golden.inputs).read_bytes())
-    expected = memoryview((supervisor.deployment.folder / golden.outputs).read_bytes())
-    worst_db = math.inf
-    slot = supervisor.take_slot()
+    """Runs every golden case. GoldenMismatchError below the manifest's tolerance, or where an output is not finite.
+
+    Requests may come meanwhile; a full queue is waited for.
+    """
+    manifest, folder = supervisor.deployment.manifest, supervisor.deployment.folder
+    golden, signature = manifest.golden, manifest.signature
+    matches = []
+    slot = await supervisor.wait_for_slot()
     try:
         for case in range(golden.count):
-            _fill(supervisor.arena.inputs(slot), inputs[case * signature.input_bytes :])
-            await supervisor.run(slot)
-            case_db = _worst_db(
-                signature.outputs, expected[case * signature.output_bytes :], supervisor.arena.outputs(slot), case
+            # The slot must not go back while a thread is at it.
+            await whole(
+                asyncio.to_thread(
+                    _fill, supervisor.arena.inputs(slot), folder / golden.inputs, case * signature.input_bytes
+                )
             )
-            worst_db = min(worst_db, case_db)
+            await supervisor.run(slot)
+            matches.append(
+                await whole(
+                    asyncio.to_thread(
+                        _match, signature.outputs, folder / golden.outputs, supervisor.arena.outputs(slot), case
+                    )
+                )
+            )
     finally:
         supervisor.give_slot(slot)
-    if worst_db < golden.tolerance_db:
-        raise GoldenMismatchError(
-            f"the golden outputs come back at {worst_db:.1f} dB SQNR, asked for are {golden.tolerance_db:g} dB",
-            "the runtime computes something else; if that is meant, lower --tolerance-db",
-        )
-    return Proof(None if math.isinf(worst_db) else worst_db)
+    worst = min(matches)
+    if worst.sqnr_db < golden.tolerance_db:
+        raise _mismatch(worst, golden.tolerance_db)
+    return Proof(None if math.isinf(worst.sqnr_db) else worst.sqnr_db)
 
 
 def sqnr_db(expected: memoryview, actual: memoryview, dtype: str) -> float:
-    """10 log10(sum of expected squares / sum of squared differences), in float64; inf without any difference.
+    """10 log10(sum of expected squares / sum of squared differences), in float64, of one tensor's bytes of `dtype`.
 
-    `expected` and `actual`: the bytes of one tensor of `dtype`. -inf where `actual` is not finite and `expected` is.
+    inf without any difference; -inf where one side alone is not finite, or where nothing but zeros is expected and
+    something else came. The same NaN or infinity in the same place is no difference. As the host has it
+    (converters/compare.py, where the source is).
     """
     import numpy as np  # an agent that serves nothing yet does without
 
-    reference = np.frombuffer(expected, dtype).astype(np.float64)
-    difference = reference - np.frombuffer(actual, dtype).astype(np.float64)
-    noise = float(difference @ difference)
-    if noise == 0.0:
+    reference, got = (np.frombuffer(view, dtype).astype(np.float64) for view in (expected, actual))
+    finite = np.isfinite(reference) & np.isfinite(got)
+    if not np.array_equal(reference[~finite], got[~finite], equal_nan=True):
+        return -math.inf
+    reference, got = reference[finite], got[finite]
+    # Scaled by a power of two, which is exact, so that no square overflows or vanishes.
+    _, exponent = math.frexp(max(np.abs(reference).max(initial=0), np.abs(got).max(initial=0)))
+    reference, got = np.ldexp(reference, -exponent), np.ldexp(got, -exponent)
+    difference = reference - got
+    signal, noise = float(reference @ reference), float(difference @ difference)
+    if noise == 0:
         return math.inf
-    signal = float(reference @ reference)
-    return 10 * math.log10(signal / noise) if math.isfinite(noise) and signal > 0 else -math.inf
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
 
 
-def _worst_db(specs: Sequence[TensorSpec], expected: memoryview, outputs: Sequence[memoryview], case: int) -> float:
-    worst_db, start = math.inf, 0
-    for spec, actual in zip(specs, outputs, strict=True):
-        case_db = sqnr_db(expected[start : start + spec.size_bytes], actual, spec.dtype)
-        if case_db == -math.inf:
-            raise GoldenMismatchError(
-                f"output {spec.name!r} of golden case {case} is not finite, or nothing of what is expected",
-                "the runtime computes something else: try another --precision",
-            )
-        worst_db, start = min(worst_db, case_db), start + spec.size_bytes
-    return worst_db
+def _fill(views: Sequence[memoryview], path: Path, start: int) -> None:
+    with path.open("rb") as file:
+        file.seek(start)
+        for view in views:
+            file.readinto(view)
 
 
-def _fill(views: Sequence[memoryview], content: memoryview) -> None:
-    start = 0
-    for view in views:
-        view[:] = content[start : start + len(view)]
-        start += len(view)
+def _match(specs: Sequence[TensorSpec], path: Path, outputs: Sequence[memoryview], case: int) -> _Match:
+    """The worst of all outputs."""
+    with path.open("rb") as file:
+        file.seek(case * sum(spec.size_bytes for spec in specs))
+        return min(
+            _Match(sqnr_db(memoryview(file.read(spec.size_bytes)), actual, spec.dtype), spec.name, case)
+            for spec, actual in zip(specs, outputs, strict=True)
+        )
+
+
+def _mismatch(worst: _Match, tolerance_db: float) -> GoldenMismatchError:
+    where = f"output {worst.output!r} of golden case {worst.case}"
+    if worst.sqnr_db == -math.inf:
+        return GoldenMismatchError(
+            f"{where} is not finite, or nothing of what is expected",
+            "the runtime computes something else: try another --precision",
+        )
+    return GoldenMismatchError(
+        f"{where} comes back at {worst.sqnr_db:.1f} dB SQNR, asked for are {tolerance_db:g} dB",
+        "the runtime computes something else; if that is meant, lower --tolerance-db",
+    )

@@ -1,6 +1,7 @@
 """Work that outlasts a request: an id, a state, progress to wait for, and a way to end it."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import secrets
@@ -11,18 +12,20 @@ from agent.errors import AgentError, ModelBusyError, NotFoundError
 from contract.api import Activation, ErrorReply, Job, JobState, Measurement
 
 KEPT_JOBS = 50
+KEPT_SAMPLE_BYTES = 64 << 20  # of all benches together: 8 million runs
+Kind = Literal["activate", "bench"]
 _log = logging.getLogger(__name__)
 
 
 class RunningJob:
     """What the work itself sees: where it says how far it is."""
 
-    def __init__(self, kind: Literal["activate", "bench"], model: str) -> None:
+    def __init__(self, kind: Kind, model: str) -> None:
         self.state = Job(
             id=secrets.token_hex(6), kind=kind, model=model, state=JobState.PENDING, revision=0, stage="waiting"
         )
         self.samples: bytes | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Outcome] | None = None
         self._changed = asyncio.Event()
 
     def stage(self, text: str) -> None:
@@ -37,13 +40,11 @@ class RunningJob:
         self._changed = asyncio.Event()
 
     async def changed_since(self, revision: int, wait_s: float) -> Job:
-        """The job once its revision is above `revision`, or as it is after `wait_s`."""
-        while self.state.revision <= revision and not self.state.is_over:
-            try:
-                async with asyncio.timeout(wait_s):
+        """The job once its revision is above `revision` or it is over, or as it is after `wait_s`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                while self.state.revision <= revision and not self.state.is_over:
                     await self._changed.wait()
-            except TimeoutError:
-                break
         return self.state
 
 
@@ -57,32 +58,39 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[str, RunningJob] = {}
 
-    def start(self, kind: Literal["activate", "bench"], model: str, work: Work) -> Job:
+    def start(self, kind: Kind, model: str, work: Work) -> Job:
         """Starts `work` in the background. ModelBusyError while another job has the same model."""
-        for other in self._jobs.values():
-            if other.state.model == model and not other.state.is_over:
-                raise ModelBusyError(
-                    f"{model!r} is being changed or measured: job {other.state.id} ({other.state.kind})",
-                    f"wait for it, or end it: DELETE /v1/jobs/{other.state.id}",
-                )
+        self.check_free(model)
         job = RunningJob(kind, model)
         self._jobs[job.state.id] = job
         self._forget_old()
         job.task = asyncio.create_task(_run(job, work))
+        job.task.add_done_callback(lambda task: _settle(job, task))
         return job.state
+
+    def check_free(self, model: str) -> None:
+        """ModelBusyError while a job has `model`."""
+        for job in self._jobs.values():
+            if job.state.model == model and not job.state.is_over:
+                raise ModelBusyError(
+                    f"{model!r} is being changed or measured: job {job.state.id} ({job.state.kind})",
+                    f"wait for it, or end it: DELETE /v1/jobs/{job.state.id}",
+                )
 
     def get(self, job_id: str) -> RunningJob:
         """NotFoundError where there is none, or none any more."""
         if job_id not in self._jobs:
             raise NotFoundError(
-                f"there is no job {job_id!r}", "jobs are kept until the agent ends, the last 50 of them", "unknown_job"
+                f"there is no job {job_id!r}",
+                f"jobs are kept until the agent ends, the last {KEPT_JOBS} of them",
+                "unknown_job",
             )
         return self._jobs[job_id]
 
     def cancel(self, job_id: str) -> Job:
-        """Asks it to end; it puts things back first."""
+        """Asks it to end, once: it puts things back first, and a second request must not break that off."""
         job = self.get(job_id)
-        if job.task and not job.state.is_over:
+        if job.task and not job.task.done() and not job.task.cancelling():
             job.task.cancel()
         return job.state
 
@@ -100,24 +108,34 @@ class Jobs:
         over = [job_id for job_id, job in self._jobs.items() if job.state.is_over]
         for job_id in itertools.islice(over, max(0, len(self._jobs) - KEPT_JOBS)):
             del self._jobs[job_id]
+        sample_bytes = 0
+        for job in reversed(self._jobs.values()):
+            sample_bytes += len(job.samples or b"")
+            if sample_bytes > KEPT_SAMPLE_BYTES:
+                job.samples = None
 
 
-async def _run(job: RunningJob, work: Work) -> None:
-    try:
-        outcome = await work(job)
-    except AgentError as error:
-        job.update(state=JobState.FAILED, error=ErrorReply(error=error.message, code=error.code, hint=error.hint))
-    except asyncio.CancelledError:
+async def _run(job: RunningJob, work: Work) -> Outcome:
+    return await work(job)
+
+
+def _settle(job: RunningJob, task: asyncio.Task[Outcome]) -> None:
+    """From how a task ended to how its job did: also where it was cancelled before its first step."""
+    if task.cancelled():
         job.update(state=JobState.CANCELLED)
-        raise
-    except Exception as error:  # the outer edge of a task: nobody else would hear of it
-        _log.exception("job %s failed", job.state.id)
+        return
+    error = task.exception()
+    if error is None:
+        outcome = task.result()
+        key = "activation" if isinstance(outcome, Activation) else "measurement"
+        job.update(state=JobState.DONE, stage="done", **{key: outcome})
+    elif isinstance(error, AgentError):
+        job.update(state=JobState.FAILED, error=ErrorReply(error=error.message, code=error.code, hint=error.hint))
+    else:  # the outer edge of a task: nobody else would hear of it
+        _log.error("job %s failed", job.state.id, exc_info=error)
         bug = ErrorReply(
             error=f"{type(error).__name__}: {error}",
             code="agent_bug",
             hint="the agent's log has the traceback: report it",
         )
         job.update(state=JobState.FAILED, error=bug)
-    else:
-        key = "activation" if isinstance(outcome, Activation) else "measurement"
-        job.update(state=JobState.DONE, stage="done", **{key: outcome})

@@ -17,7 +17,9 @@ from agent.worker import wire
 
 HELLO_DEADLINE_S = 20.0
 _LEAVE_S = 2.0
+_LAST_OUTPUT_S = 0.5
 _KEPT_OUTPUT = 40  # chunks of what it printed
+_WHICH_PYTHON = "`agent worker-probe` shows the Pythons of this board"
 
 
 @dataclass(frozen=True)
@@ -45,25 +47,18 @@ class WorkerProcess:
     @classmethod
     async def spawn(cls, launch: Launch, arena: Arena) -> "WorkerProcess":
         """Starts a worker over `arena` and waits for its hello. WorkerFailedError where none comes, or a wrong one."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    *launch.command("serve", *_descriptors(theirs, arena)),
-                    cwd=launch.folder,
-                    env=launch.environment,
-                    pass_fds=(theirs.fileno(), arena.fd),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                )
-            except OSError as error:
-                ours.close()
-                raise WorkerCrashedError(
-                    f"{launch.python} cannot be started: {error}",
-                    "`agent worker-probe` shows the Pythons of this board",
-                ) from error
-        worker = cls(process, await Channel.over(ours))
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                channel = await Channel.over(ours)
+                try:
+                    process = await _execute(launch, theirs, arena)
+                except BaseException:
+                    channel.close("the worker was not started")  # and one that was after all sees its channel closed
+                    raise
+        except OSError as error:
+            raise WorkerCrashedError(f"{launch.python} cannot be started: {error}", _WHICH_PYTHON) from error
+        worker = cls(process, channel)
         try:
             await worker._shake_hands()
         except BaseException:
@@ -72,24 +67,21 @@ class WorkerProcess:
         return worker
 
     async def _shake_hands(self) -> None:
-        try:
-            hello = await asyncio.wait_for(self.channel.hello, HELLO_DEADLINE_S)
-        except TimeoutError:
+        hello, closed = self.channel.hello, self.channel.closed
+        await asyncio.wait((hello, closed), timeout=HELLO_DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
+        if closed.done():
+            raise WorkerCrashedError(await self.epitaph(), _WHICH_PYTHON)
+        if not hello.done():
             raise WorkerTimeoutError(
                 f"the worker said nothing within {HELLO_DEADLINE_S:g} s of its start", "is the board overloaded?"
-            ) from None
-        except asyncio.CancelledError:
-            if not self.channel.closed.done():
-                raise
-            raise WorkerCrashedError(
-                await self.epitaph(), "`agent worker-probe` shows the Pythons of this board"
-            ) from None
-        if hello["hello"] != wire.WIRE_VERSION:
+            )
+        said = hello.result()
+        if said["hello"] != wire.WIRE_VERSION:
             raise WorkerFailedError(
-                f"the worker speaks wire version {hello['hello']}, the agent {wire.WIRE_VERSION}",
+                f"the worker speaks wire version {said['hello']}, the agent {wire.WIRE_VERSION}",
                 "remove the folder `worker` of the agent's data directory and start the agent again",
             )
-        self.python_version = str(hello.get("python"))
+        self.python_version = str(said.get("python"))
 
     async def request(
         self, message: wire.Message, deadline_s: float, on_progress: OnProgress | None = None
@@ -106,55 +98,85 @@ class WorkerProcess:
     async def leave(self) -> None:
         """Asks it to leave by closing the channel, and ends it if it does not."""
         self.channel.close("the worker was stopped")
-        try:
-            await asyncio.wait_for(self._process.wait(), _LEAVE_S)
-        except TimeoutError:
-            await self.kill()
-        await self._reading
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await self._process.wait()
+        await self.kill()
 
     async def kill(self, reason: str = "the worker was ended") -> None:
         """Ends it now."""
         self.channel.close(reason)
         if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):  # it was quicker
-                self._process.kill()
+            self._signal_all()
         await self._process.wait()
-        await self._reading
+        await self._last_output()
 
     async def epitaph(self) -> str:
         """How it died, in words, with the last line it printed. Ends what has only closed the channel."""
         reason = self.channel.closed.result()
-        try:
-            status = await asyncio.wait_for(self._process.wait(), _LEAVE_S)
-        except TimeoutError:
-            await self.kill()
+        if reason == DIED:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LEAVE_S):
+                    await self._process.wait()
+        status = self._process.returncode
+        await self.kill()
+        if reason != DIED or status is None:
             return reason
-        await self._reading
-        return _in_words(status) + self._last_line() if reason == DIED else reason
+        return _in_words(status) + self._last_line()
 
     def _last_line(self) -> str:
-        lines = b"".join(self._printed).decode("utf-8", "replace").strip().splitlines()
-        return f"; it last printed: {lines[-1][:300]}" if lines else ""
+        text = b"".join(self._printed).decode("utf-8", "replace")
+        lines = "".join(char if char.isprintable() else "\n" for char in text).split("\n")
+        return next((f"; it last printed: {line.strip()[:300]}" for line in reversed(lines) if line.strip()), "")
 
     async def _read_output(self) -> None:
         assert self._process.stdout is not None
         while chunk := await self._process.stdout.read(4096):
             self._printed.append(chunk)
 
+    async def _last_output(self) -> None:
+        """Reads on to the end of its output: a process it has started may hold that open, and is ended with it."""
+        await asyncio.wait({self._reading}, timeout=_LAST_OUTPUT_S)
+        if not self._reading.done():
+            self._signal_all()
+            await asyncio.wait({self._reading}, timeout=_LAST_OUTPUT_S)
+        self._reading.cancel()  # somebody in a session of his own has it still: he is not waited for
 
-def _descriptors(theirs: socket.socket, arena: Arena) -> tuple[str, ...]:
-    return (
-        f"--channel={theirs.fileno()}",
-        f"--arena={arena.fd}",
-        f"--arena-bytes={arena.size_bytes}",
-        f"--parent={os.getpid()}",
+    def _signal_all(self) -> None:
+        """To its whole process group, whose number nobody else can have while a member lives (POSIX, fork)."""
+        with contextlib.suppress(ProcessLookupError):  # they were quicker
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+async def _execute(launch: Launch, theirs: socket.socket, arena: Arena) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *launch.command(
+            "serve",
+            f"--channel={theirs.fileno()}",
+            f"--arena={arena.fd}",
+            f"--arena-bytes={arena.size_bytes}",
+            f"--parent={os.getpid()}",
+        ),
+        cwd=launch.folder,
+        env=launch.environment,
+        pass_fds=(theirs.fileno(), arena.fd),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C on the agent's terminal is for the agent: it ends its workers itself
     )
 
 
 def _in_words(status: int) -> str:
     if status >= 0:
         return f"the worker left with status {status}"
-    name = signal.Signals(-status).name
     if -status == signal.SIGKILL:
-        return f"the worker was killed ({name}): most likely the board ran out of memory"
-    return f"the worker crashed ({name})"
+        return "the worker was killed (SIGKILL): most likely the board ran out of memory"
+    return f"the worker crashed ({_signal_name(-status)})"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"

@@ -1,7 +1,6 @@
 """All that one agent is made of, put together, started and ended."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from dataclasses import dataclass, field
@@ -9,13 +8,13 @@ from dataclasses import dataclass, field
 from agent.activation import Activator
 from agent.bench import Bencher
 from agent.dataplane import Dataplane
-from agent.errors import AgentError
 from agent.exclusive import Board
 from agent.jobs import Jobs
+from agent.loading import Limits
 from agent.pythons import Pythons
 from agent.repository import Repository
 from agent.settings import Settings
-from agent.supervisor import Limits
+from agent.supervisor import Supervisor
 from agent.telemetry import Sensors, describe, open_sensors
 from contract.profile import Profile, read_profile
 
@@ -43,11 +42,15 @@ class Service:
     def open(cls, settings: Settings) -> "Service":
         """Takes the data directory. StartError; BrokenProfileError, UnknownProfileError."""
         profile = read_profile(settings.profile)
+        return cls.over(settings, profile, Pythons(profile, settings.data_dir))
+
+    @classmethod
+    def over(cls, settings: Settings, profile: Profile, pythons: Pythons) -> "Service":
+        """The same for a board whose profile and Pythons are known already."""
         sensors = open_sensors(profile.sensors)
         repository = Repository(settings.data_dir, settings.max_file_bytes)
         dataplane = Dataplane(Board())
         limits = Limits(profile.queue_length, profile.start_timeout_s, profile.request_timeout_s)
-        pythons = Pythons(profile, settings.data_dir)
         return cls(
             settings=settings,
             profile=profile,
@@ -64,23 +67,34 @@ class Service:
         """Brings the models of the last run back, in the background."""
         self._restoring = asyncio.create_task(self._restore())
 
+    def begin_to_close(self) -> None:
+        """Tells the jobs to end, and starts no worker any more: as soon as the end is known, and close() follows."""
+        self.dataplane.closing = True
+        self.jobs.cancel_all()
+
     async def close(self) -> None:
         """Ends jobs and workers, and lets the data directory go."""
-        if self._restoring:
-            self._restoring.cancel()
-            await asyncio.gather(self._restoring, return_exceptions=True)
-        await self.jobs.end()
-        for served in self.dataplane.models.values():
-            await served.supervisor.stop()
-            served.supervisor.close()
-        self.repository.close()
+        self.begin_to_close()
+        try:
+            if self._restoring:
+                self._restoring.cancel()
+                await asyncio.wait({self._restoring})
+            await self.jobs.end()
+            await asyncio.gather(*(_end(served.supervisor) for served in self.dataplane.models.values()))
+        finally:
+            self.repository.close()
 
     async def _restore(self) -> None:
         try:
-            for supervisor in await self.activator.restore():
-                with contextlib.suppress(AgentError):  # it is FAILED and says why; the others come back all the same
-                    await supervisor.start()
-                _log.info("%s: %s", supervisor.deployment.name, supervisor.state)
+            await self.activator.restore()
+            self.restored.set()
+            await self.pythons.runtimes()  # the first to ask need not wait for the probe
+        except Exception:  # the outer edge of a task: nobody else would hear of it
+            _log.exception("the models of the last run could not be brought back")
         finally:
             self.restored.set()
-        await self.pythons.runtimes()  # the first to ask need not wait for the probe
+
+
+async def _end(supervisor: Supervisor) -> None:
+    await supervisor.stop()
+    supervisor.close()

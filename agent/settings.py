@@ -8,11 +8,15 @@ from pathlib import Path
 from agent.errors import StartError
 
 MIN_TOKEN_CHARS = 16
+_MAKE_ONE = "make one: openssl rand -hex 32"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`token` None: loopback only, and only by a loopback name (against DNS rebinding)."""
+    """`token` None: loopback only, and only by a loopback name (against DNS rebinding).
+
+    `body_deadline_s`: for the whole body of a request; of a file that is sent, for its next bytes.
+    """
 
     host: str
     port: int
@@ -21,6 +25,7 @@ class Settings:
     token: str | None = None
     max_file_bytes: int = 2 << 30
     max_image_bytes: int = 64 << 20
+    body_deadline_s: float = 30.0
     ready_file: Path | None = None
 
     def __post_init__(self) -> None:
@@ -33,7 +38,7 @@ class Settings:
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can connect to `host`."""
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback
@@ -42,17 +47,16 @@ def is_loopback(host: str) -> bool:
 
 
 def read_token(path: Path) -> str:
-    """The first line of a file only its owner can read. StartError."""
+    """The one line of a file that only its owner can read. StartError."""
     try:
         mode = path.stat().st_mode
         token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StartError(f"the token file {path} cannot be read: {error}", "make one: openssl rand -hex 32") from error
+    except (OSError, ValueError) as error:  # not ASCII; a path that is none
+        raise StartError(f"the token file {path} cannot be read: {error}", _MAKE_ONE) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise StartError(f"the token file {path} can be read by others", f"chmod 600 {path}")
-    if len(token) < MIN_TOKEN_CHARS or not token.isprintable() or " " in token:
-        raise StartError(
-            f"the token in {path} has {len(token)} characters: at least {MIN_TOKEN_CHARS} are needed, and no space",
-            "make one: openssl rand -hex 32",
-        )
+    if len(token) < MIN_TOKEN_CHARS:
+        raise StartError(f"the token in {path} has {len(token)} characters of at least {MIN_TOKEN_CHARS}", _MAKE_ONE)
+    if not token.isprintable() or " " in token:
+        raise StartError(f"the token in {path} has a space, or characters that are not printed", _MAKE_ONE)
     return token

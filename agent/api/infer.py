@@ -6,7 +6,7 @@ Request                     image/png, image/jpeg        decoded and prepared as
                             application/json             tensors of the Open Inference Protocol
 Query                       model=NAME                   not needed where one model is deployed
 Reply                       a model with a score         score, threshold, decision (with JSON tensors: as `parameters`)
-                            else                         tensors in the form of the request (of an image: JSON)
+                            else                         tensors in the form of the request (JSON where that cannot be)
 Accept                      any of the tensor forms      tensors in that form
                             image/png                    the anomaly map; score and decision in the headers
 """
@@ -22,71 +22,54 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from agent import decision
-from agent.api import tensors
+from agent.api import body, tensors
+from agent.api.negotiation import PNG, VERDICT, reply_form
 from agent.api.tensors import JSON, NPY, RAW
 from agent.dataplane import Admission, Dataplane, Served
 from agent.decision import Verdict
-from agent.errors import BodyTimeoutError, MethodError, NotAcceptableError, TooLargeError, UnsupportedMediaError
-from contract.manifest import Manifest
+from agent.errors import BadQueryError, MethodError, UnsupportedMediaError
+from agent.settings import Settings
+from contract.manifest import ITEM_BYTES, Manifest
 
-BODY_DEADLINE_S = 30.0
-PNG = "image/png"
-_IMAGES = (PNG, "image/jpeg")
-_TENSORS = (RAW, NPY, JSON)
-VERDICT = "verdict"
-_JSON_BYTES_PER_BYTE = 32  # an int8 as "-128, " indented; a float64 needs far less per byte
+_JSON_BYTES_PER_VALUE = 64  # a float64 has 24 at most; the rest is for indentation, one value to a line
 _ENVELOPE_BYTES = 1 << 16
 
 
-class Disconnected(Exception):  # noqa: N818  # not an error: the client left while it was still sending
-    """There is nobody to answer."""
-
-
 class Request:
-    """What of an HTTP request matters here."""
+    """What of an HTTP request matters here. BadQueryError, UnsupportedMediaError."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         headers = dict(scope["headers"])
         self._receive = receive
-        self.media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower().decode("latin-1")
-        self.accept = headers.get(b"accept", b"").decode("latin-1")
-        self.announced_bytes = int(headers.get(b"content-length", b"0"))  # the server has checked it
-        models = parse_qs(scope["query_string"].decode("latin-1")).get("model") if scope["query_string"] else None
-        self.model = models[0] if models else None
+        self.media_type = body.media_type(headers)
+        self.accept = ",".join(value.decode("latin-1") for name, value in scope["headers"] if name == b"accept")
+        self.announced_bytes = body.announced_bytes(headers)
+        self.model = _model(scope["query_string"]) if scope["query_string"] else None
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding.lower() != b"identity":
+            raise UnsupportedMediaError(f"the Content-Encoding {encoding!r} is not read here", "send it uncompressed")
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises Disconnected."""
-        more = True
-        while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            yield message.get("body", b"")
-            more = message.get("more_body", False)
+        return body.chunks(self._receive)
 
-    async def body(self, limit_bytes: int) -> bytes:
-        """The whole body, for the forms that cannot be read in place. TooLargeError."""
-        if self.announced_bytes > limit_bytes:
-            raise _too_large(self.announced_bytes, limit_bytes)
-        received = bytearray()
-        async for chunk in self.chunks():
-            received += chunk
-            if len(received) > limit_bytes:
-                raise _too_large(len(received), limit_bytes)
-        return bytes(received)
+    async def whole(self, limit_bytes: int) -> bytes:
+        """For the forms that cannot be read in place. TooLargeError, Disconnected."""
+        return await body.whole(self._receive, self.announced_bytes, limit_bytes, "send a smaller one")
 
 
 class Infer:
     """The endpoint."""
 
-    def __init__(self, dataplane: Dataplane, max_image_bytes: int) -> None:
+    def __init__(self, dataplane: Dataplane, settings: Settings) -> None:
         self._dataplane = dataplane
-        self._max_image_bytes = max_image_bytes
+        self._max_image_bytes = settings.max_image_bytes
+        self._body_deadline_s = settings.body_deadline_s
 
     async def respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; AgentError and Disconnected come before the answer has begun."""
         if scope["method"] != "POST":
-            raise MethodError(f"{scope['method']} /infer", "POST the image or the tensors")
+            raise MethodError(f"/infer takes no {scope['method']}", "POST the image or the tensors")
         request = Request(scope, receive)
         served = self._dataplane.pick(request.model)
         manifest = served.supervisor.deployment.manifest
@@ -105,53 +88,43 @@ class Infer:
 
     async def _receive(self, request: Request, admission: Admission, manifest: Manifest) -> str | None:
         """Fills the slot; the request's id, where it has one."""
-        try:
-            async with asyncio.timeout(BODY_DEADLINE_S):
-                if request.media_type == RAW:
-                    writer = admission.writer()
-                    async for chunk in request.chunks():
-                        writer.write(chunk)
-                    writer.finish()
-                    return None
-                body = await request.body(self._limit_bytes(request.media_type, manifest))
-        except TimeoutError:
-            raise BodyTimeoutError(f"the body did not come within {BODY_DEADLINE_S:g} s", "send it faster") from None
-        filled, request_id = await asyncio.to_thread(_read, request.media_type, body, manifest)
-        for view, content in zip(admission.inputs, filled, strict=True):
-            view[:] = content
+        async with body.deadline(self._body_deadline_s):
+            if request.media_type == RAW:
+                writer = admission.writer()
+                async for chunk in request.chunks():
+                    writer.write(chunk)
+                writer.finish()
+                return None
+            content = await request.whole(self._limit_bytes(request.media_type, manifest))
+        filled, request_id = await asyncio.to_thread(_read, request.media_type, content, manifest)
+        for view, tensor in zip(admission.inputs, filled, strict=True):
+            view[:] = tensor
         return request_id
 
     def _limit_bytes(self, media_type: str, manifest: Manifest) -> int:
+        inputs = manifest.signature.inputs
         if media_type == NPY:
             return manifest.signature.input_bytes + _ENVELOPE_BYTES
         if media_type == JSON:
-            return manifest.signature.input_bytes * _JSON_BYTES_PER_BYTE + _ENVELOPE_BYTES
+            values = sum(spec.size_bytes // ITEM_BYTES[spec.dtype] for spec in inputs)
+            return values * _JSON_BYTES_PER_VALUE + _ENVELOPE_BYTES
         return self._max_image_bytes
 
 
-def reply_form(media_type: str, accept: str, manifest: Manifest) -> str:
-    """VERDICT, PNG (the anomaly map), or tensors as RAW, NPY or JSON. UnsupportedMediaError, NotAcceptableError."""
-    if media_type not in _IMAGES and media_type not in _TENSORS:
-        raise UnsupportedMediaError(
-            f"the Content-Type {media_type!r} is not read here", f"send one of {', '.join((*_IMAGES, *_TENSORS))}"
-        )
-    wanted = [media.partition(";")[0].strip().lower() for media in accept.split(",")]
-    chosen = next((media for media in wanted if media in (*_TENSORS, PNG)), None)
-    if chosen is None and accept and not any(media in ("*/*", "application/*") for media in wanted):
-        raise NotAcceptableError(f"none of {accept!r} is written here", f"accept one of {', '.join((*_TENSORS, PNG))}")
-    if chosen == PNG and manifest.score is None:
-        raise NotAcceptableError("this model has no score, so there is no anomaly map", f"accept {', '.join(_TENSORS)}")
-    if manifest.score and chosen in (None, JSON) and media_type != JSON:
-        return VERDICT
-    return chosen or (media_type if media_type in _TENSORS else JSON)
+def _model(query_string: bytes) -> str:
+    """Of ``?model=NAME``, the one parameter there is. BadQueryError."""
+    given = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    if list(given) != ["model"] or len(given["model"]) != 1:
+        raise BadQueryError(f"the query is {query_string!r:.200}", "ask for /infer?model=NAME, or without a query")
+    return given["model"][0]
 
 
-def _read(media_type: str, body: bytes, manifest: Manifest) -> tuple[list[memoryview], str | None]:
+def _read(media_type: str, content: bytes, manifest: Manifest) -> tuple[list[memoryview], str | None]:
     if media_type == NPY:
-        return tensors.read_npy(body, manifest.signature), None
+        return tensors.read_npy(content, manifest.signature), None
     if media_type == JSON:
-        return tensors.read_json(body, manifest.signature)
-    return [decision.prepare(manifest, body)], None
+        return tensors.read_json(content, manifest.signature)
+    return [decision.prepare(manifest, content)], None
 
 
 async def _answer(
@@ -163,24 +136,21 @@ async def _answer(
         return Response(b"".join(outputs), media_type=RAW)
     if form == NPY:
         return Response(await asyncio.to_thread(tensors.write_npy, outputs, manifest.signature), media_type=NPY)
-    verdict = await asyncio.to_thread(decision.judge, manifest, admission.inputs, outputs)
+    verdict = await asyncio.to_thread(decision.judge, manifest, admission.inputs, outputs) if manifest.score else None
     said = {"model": served.name, **_said(verdict)}
-    if form == PNG and verdict:
-        picture = await asyncio.to_thread(verdict.picture)
-        return Response(picture, media_type=PNG, headers={f"Boardfit-{key.title()}": str(said[key]) for key in said})
     if form == VERDICT:
         return Response(json.dumps(said), media_type=JSON)
-    body = await asyncio.to_thread(
+    if form == PNG and verdict:
+        picture = await asyncio.to_thread(verdict.picture)
+        headers = {f"Boardfit-{key.title()}": str(value) for key, value in said.items() if value is not None}
+        return Response(picture, media_type=PNG, headers=headers)
+    content = await asyncio.to_thread(
         tensors.write_json, outputs, manifest.signature, served.name, request_id, _said(verdict)
     )
-    return Response(body, media_type=JSON)
+    return Response(content, media_type=JSON)
 
 
 def _said(verdict: Verdict | None) -> dict[str, Any]:
     if verdict is None:
         return {}
     return {"score": verdict.score, "threshold": verdict.threshold, "decision": verdict.decision}
-
-
-def _too_large(size_bytes: int, limit_bytes: int) -> TooLargeError:
-    return TooLargeError(f"the body has {size_bytes} bytes, at most {limit_bytes} are taken", "send a smaller one")

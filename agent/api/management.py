@@ -1,14 +1,13 @@
 """The management API, ``/v1``: contract/api.py has it as a table. Beside it ``/stats`` and ``/health``."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
-from agent.api import overview
+from agent.api import body, overview
 from agent.blobs import Upload
 from agent.errors import ModelNotReadyError, NotFoundError
 from agent.service import Service
@@ -55,7 +54,7 @@ def _health(router: APIRouter, service: Service) -> None:
 
     @router.get("/stats")
     async def stats() -> Stats:
-        return await asyncio.to_thread(overview.stats, service)
+        return await overview.stats(service)
 
     @router.get("/v1/agent")
     async def agent() -> AgentInfo:
@@ -82,17 +81,19 @@ def _files(router: APIRouter, service: Service) -> None:
         sha256: Digest, size: Annotated[int, Query(ge=0)], offset: Annotated[int, Query(ge=0)], request: Request
     ) -> UploadStatus:
         with blobs.upload(sha256, size, offset) as upload:
-            await _take(upload, request.stream())
+            await _take(upload, request.receive, service.settings.body_deadline_s)
         return await asyncio.to_thread(blobs.finish, sha256, size)
 
 
-async def _take(upload: Upload, stream: AsyncIterator[bytes]) -> None:
-    """What has come stays, however far it came: the upload can go on there."""
-    try:
-        async for chunk in stream:
-            upload.write(chunk)
-    except ClientDisconnect:
-        pass
+async def _take(upload: Upload, receive: Receive, idle_deadline_s: float) -> None:
+    """What has come stays, however far it came: the upload can go on there. BodyTimeoutError, Disconnected."""
+    stream = body.chunks(receive)
+    while True:
+        async with body.deadline(idle_deadline_s):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return
+        await asyncio.to_thread(upload.write, chunk)  # a card that is slow to write holds no request up
 
 
 def _models(router: APIRouter, service: Service) -> None:
@@ -100,7 +101,7 @@ def _models(router: APIRouter, service: Service) -> None:
 
     @router.get("/v1/models")
     async def models() -> list[ModelInfo]:
-        return [overview.model_info(service, served) for served in service.dataplane.models.values()]
+        return overview.model_infos(service)
 
     @router.put("/v1/models/{name}", status_code=202)
     async def activate(name: Name, request: ActivateRequest) -> Job:
@@ -122,6 +123,7 @@ def _models(router: APIRouter, service: Service) -> None:
 
     @router.delete("/v1/models/{name}", status_code=204)
     async def remove(name: Name) -> None:
+        service.jobs.check_free(name)
         await activator.remove(name)
 
 

@@ -1,12 +1,15 @@
 """What an agent says of itself, its models and its board: contract models from the service's state."""
 
+import asyncio
 import os
 import time
+from collections.abc import Mapping
 
 from agent.dataplane import Served
+from agent.repository import Record
 from agent.service import Service
 from agent.telemetry.procfs import read_process_memory
-from contract.api import AgentInfo, ModelInfo, ModelStats, Stats
+from contract.api import AgentInfo, ModelInfo, ModelStats, Stats, Telemetry
 from contract.version import API_VERSION, __version__
 
 
@@ -21,14 +24,19 @@ async def agent_info(service: Service) -> AgentInfo:
     )
 
 
-def model_info(service: Service, served: Served) -> ModelInfo:
-    """One deployed model."""
+def model_infos(service: Service) -> list[ModelInfo]:
+    """Every deployed model, by name."""
+    records = service.repository.records()
+    return [_model_info(served, records.get(name)) for name, served in sorted(service.dataplane.models.items())]
+
+
+def _model_info(served: Served, record: Record | None) -> ModelInfo:
     supervisor = served.supervisor
     deployment, manifest = supervisor.deployment, supervisor.deployment.manifest
     return ModelInfo(
         name=deployment.name,
         bundle=deployment.bundle,
-        previous=service.repository.record(deployment.name).previous,
+        previous=record.previous if record else None,  # None: it is just being removed
         state=supervisor.state,
         reason=supervisor.reason,
         runtime=manifest.runtime.key,
@@ -42,20 +50,23 @@ def model_info(service: Service, served: Served) -> ModelInfo:
     )
 
 
-def stats(service: Service) -> Stats:
-    """``GET /stats``. Reads /proc and /sys: off the event loop."""
+async def stats(service: Service) -> Stats:
+    """``GET /stats``. Counters are read on the event loop, which writes them; /proc and /sys off it."""
+    models = list(service.dataplane.models.values())
+    pids = [pid for served in models if (pid := served.supervisor.pid)]
+    board, rss_bytes = await asyncio.to_thread(_measured, service, [os.getpid(), *pids])
     return Stats(
         version=__version__,
         profile=service.profile.name,
         uptime_s=time.time() - service.started_at,
         held_by=service.dataplane.board.held_by,
-        models=tuple(_model_stats(served) for served in list(service.dataplane.models.values())),
-        board=service.sensors.read(),
-        agent_rss_bytes=_rss_bytes(os.getpid()),
+        models=tuple(_model_stats(served, rss_bytes) for served in models),
+        board=board,
+        agent_rss_bytes=rss_bytes[os.getpid()],
     )
 
 
-def _model_stats(served: Served) -> ModelStats:
+def _model_stats(served: Served, rss_bytes: Mapping[int, int | None]) -> ModelStats:
     supervisor = served.supervisor
     return ModelStats(
         name=served.name,
@@ -69,12 +80,16 @@ def _model_stats(served: Served) -> ModelStats:
         restarts=supervisor.restarts,
         latency=served.latency(),
         worker_pid=supervisor.pid,
-        worker_rss_bytes=_rss_bytes(supervisor.pid) if supervisor.pid else None,
+        worker_rss_bytes=rss_bytes.get(supervisor.pid) if supervisor.pid else None,
     )
+
+
+def _measured(service: Service, pids: list[int]) -> tuple[Telemetry, dict[int, int | None]]:
+    return service.sensors.read(), {pid: _rss_bytes(pid) for pid in pids}
 
 
 def _rss_bytes(pid: int) -> int | None:
     try:
         return read_process_memory(pid).rss_bytes
     except OSError:
-        return None  # it ended between the look at its state and this one
+        return None  # it has ended since

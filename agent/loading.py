@@ -1,0 +1,75 @@
+"""From a deployment to a fresh worker that has its model loaded."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.arena import Arena
+from agent.process import Launch, WorkerProcess
+from agent.worker import wire
+from contract.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A version of a model on this disk."""
+
+    name: str
+    bundle: str
+    manifest: Manifest
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From the board's profile."""
+
+    queue_length: int
+    start_timeout_s: float
+    request_timeout_s: float
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a worker says once it has loaded its model; `unmet` has the reason of a figure that is None."""
+
+    runtime_version: str
+    python_version: str
+    baseline_bytes: int | None
+    load_peak_bytes: int | None
+    load_s: float
+    unmet: dict[str, str]
+
+
+async def start_worker(
+    deployment: Deployment, launch: Launch, arena: Arena, limits: Limits
+) -> tuple[WorkerProcess, Loaded]:
+    """A fresh worker with the model loaded over `arena`. Raises WorkerFailedError; nothing is then left running."""
+    began = time.monotonic()
+    worker = await WorkerProcess.spawn(launch, arena)
+    try:
+        reply = await worker.request(_load_message(deployment, arena), limits.start_timeout_s)
+    except BaseException:
+        await worker.kill()
+        raise
+    return worker, Loaded(
+        runtime_version=reply["runtime_version"],
+        python_version=worker.python_version,
+        baseline_bytes=reply["baseline_bytes"],
+        load_peak_bytes=reply["load_peak_bytes"],
+        load_s=time.monotonic() - began,
+        unmet=reply["unmet"],
+    )
+
+
+def _load_message(deployment: Deployment, arena: Arena) -> wire.Message:
+    runtime, signature = deployment.manifest.runtime, deployment.manifest.signature
+    return {
+        "op": "load",
+        "runtime": runtime.key,
+        "path": str(deployment.folder / runtime.file),
+        "options": dict(runtime.options),
+        "inputs": [spec.model_dump(mode="json") for spec in signature.inputs],
+        "outputs": [spec.model_dump(mode="json") for spec in signature.outputs],
+        "slots": [{"inputs": list(slot.inputs), "outputs": list(slot.outputs)} for slot in arena.slots],
+    }

@@ -1,0 +1,111 @@
+"""One trial's figures, and for each that is null the reason. Pure: what the figures mean is in contract/results.py."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.loading import Deployment, Loaded
+from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad, judge
+from agent.worker import wire
+from contract.api import Measurement
+from contract.results import Environment, Memory
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one fresh worker gave."""
+
+    loaded: Loaded
+    reply: wire.Message
+    fall: MemoryFall
+    other_load: OtherLoad
+    decisions_ns: tuple[int, ...]
+
+
+def measurement(
+    deployment: Deployment,
+    trial: Trial,
+    board: BoardDescription,
+    headline: Literal["process", "system"],
+    before: Observation,
+    after: Observation,
+    stopped: list[str],
+) -> Measurement:
+    """All of it. `headline`: which peak `peak_memory_bytes` is."""
+    validity = judge(before, after, trial.other_load)
+    peaks = memory(trial, headline)
+    return Measurement(
+        model=deployment.name,
+        bundle=deployment.bundle,
+        accelerator_ns_mean=trial.reply["accelerator_ns"],
+        convert_ns_mean=None,
+        decision_ns=trial.decisions_ns,
+        memory=peaks,
+        environment=environment(deployment, trial.loaded, board, before, after),
+        flags=validity.flags,
+        stopped_models=tuple(stopped),
+        unmet=board.unmet
+        | before.unmet
+        | after.unmet
+        | validity.unmet
+        | _unmet_memory(peaks, trial)
+        | _unmet_times(trial, scored=deployment.manifest.score is not None),
+    )
+
+
+def environment(
+    deployment: Deployment, loaded: Loaded, board: BoardDescription, before: Observation, after: Observation | None
+) -> Environment:
+    """What a row of this deployment is measured on; `after` None where it is still under way."""
+    return board.environment(
+        python=loaded.python_version,
+        runtime=deployment.manifest.runtime.key,
+        runtime_version=loaded.runtime_version,
+        runtime_options=deployment.manifest.runtime.options,
+        before=before.conditions,
+        after=after.conditions if after else None,
+    )
+
+
+def memory(trial: Trial, headline: Literal["process", "system"]) -> Memory:
+    """The peaks; none of them a sum."""
+    baseline, load_peak, run_peak = (
+        trial.loaded.baseline_bytes,
+        trial.loaded.load_peak_bytes,
+        trial.reply["run_peak_bytes"],
+    )
+    system_delta = trial.fall.greatest_fall_bytes
+    process_peak = max((figure for figure in (load_peak, run_peak) if figure is not None), default=None)
+    peak = system_delta if headline == "system" else process_peak
+    return Memory(
+        peak_memory_bytes=peak,
+        model_peak_bytes=None if peak is None or baseline is None else peak - baseline,
+        baseline_bytes=baseline,
+        build_peak_bytes=None,
+        load_peak_bytes=load_peak,
+        run_peak_bytes=run_peak,
+        accelerator_peak_bytes=None,
+        system_delta_peak_bytes=system_delta,
+    )
+
+
+def _unmet_memory(peaks: Memory, trial: Trial) -> dict[str, str]:
+    reasons = {
+        "build_peak_bytes": "nothing was built on the board",
+        "accelerator_peak_bytes": "the runtime holds no memory of an accelerator",
+        "system_delta_peak_bytes": trial.fall.unmet or "MemAvailable was not watched",
+        "peak_memory_bytes": "the peaks it is taken from are not known",
+        "model_peak_bytes": "the peak, or the baseline it is taken from, is not known",
+        **trial.loaded.unmet,
+        **trial.reply["unmet"],
+    }
+    missing = [name for name, figure in peaks.model_dump().items() if figure is None]
+    return {name: reasons.get(name, "the worker does not say") for name in missing}
+
+
+def _unmet_times(trial: Trial, *, scored: bool) -> dict[str, str]:
+    reasons = {"convert_ms.mean": "nothing to convert: the artifact takes and gives the types of the signature"}
+    if trial.reply["accelerator_ns"] is None:
+        reasons["accelerator_ms.mean"] = "the runtime cannot tell"
+    if not trial.decisions_ns:
+        reasons["decision_ms.mean"] = "bench with --inputs DIR of images for it" if scored else "the model has no score"
+    return reasons
