@@ -6,22 +6,29 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
-from contract.api import MAX_BENCH_INPUTS, BenchRequest, Job, Measurement, ModelInfo
+from contract.api import MAX_BENCH_INPUTS, BenchRequest, Measurement, ModelInfo, ModelState
 from contract.manifest import FileEntry
-from contract.results import FIGURE_KEYS, BenchRow, Mean
+from contract.results import FIGURE_KEYS, BenchRow, Flag, Mean
 from host import images
 from host.client import TENSORS, AgentClient
-from host.errors import DoesNotRunError, InputError
-from host.progress import Progress
+from host.errors import BoardError, DoesNotRunError, InputError, ResultsError, UnstoredError
+from host.progress import Progress, on_job
 
 if TYPE_CHECKING:
     from host.statistics import Samples
     from host.store import Store
 
 Through = Literal["worker", "http"]
+
+_OF_THE_CLIENT = ("latency_ms.", "first_run_ms", "counted_runs", "weights", "rate", "auc")  # all else is the worker's
+_UNMET_THROUGH_HTTP = {
+    **{key: "measured without --through http" for key in FIGURE_KEYS if not key.startswith(_OF_THE_CLIENT)},
+    **{f"flags.{flag}": "watched without --through http" for flag in get_args(Flag)},
+}
 
 
 @dataclass(frozen=True)
@@ -45,23 +52,42 @@ class Subject:
 
 
 def bench(client: AgentClient, store: "Store", request: Request, progress: Progress) -> list[BenchRow]:
-    """Every trial as a row, stored when it is done. A model that does not run is a row too, and the last one."""
+    """Every trial as a row, stored when it is done. A model that does not run is a row too, and the last one.
+
+    What fails otherwise leaves the trials before it stored. UnstoredError: a row was measured and could not be kept.
+    """
+    store.check_writable()
     model = find_model(client, request.model)
     session = store.new_id()
-    subject = Subject(model, _contents(request.inputs, model))
+    subject = Subject(model, _contents(request.inputs, model, progress))
     measure = _through_http if request.through == "http" else _on_the_board
     rows: list[BenchRow] = []
-    for trial in range(request.trials):
+    for trial in range(1, request.trials + 1):
         blank = _blank(store.new_id(), session, trial, client.board, model, request)
-        progress.stage(f"trial {trial + 1} of {request.trials}" if request.trials > 1 else f"benching {model.name}")
+        if request.trials > 1:
+            progress.stage(f"trial {trial} of {request.trials}")
         try:
             row, samples_ns = measure(client, blank, subject, request, progress)
         except DoesNotRunError as error:
-            store.add(failed := blank.model_copy(update={"failure": error.message, "failure_code": error.code}))
-            return [*rows, failed]
-        store.add(row, samples_ns)
+            row, samples_ns = blank.model_copy(update={"failure": error.message, "failure_code": error.code}), None
+        _keep(store, row, samples_ns)
         rows.append(row)
+        if request.trials > 1:
+            progress.note(f"trial {trial} of {request.trials}: {_in_short(row)}, stored as {row.id}")
+        if row.failure is not None:
+            break
     return rows
+
+
+def _keep(store: "Store", row: BenchRow, samples_ns: "Samples | None") -> None:
+    try:
+        store.add(row, samples_ns)
+    except ResultsError as error:
+        raise UnstoredError(row, error) from error
+
+
+def _in_short(row: BenchRow) -> str:
+    return f"does not run: {row.failure}" if row.latency_ms is None else f"mean {row.latency_ms.mean:.4g} ms"
 
 
 def find_model(client: AgentClient, name: str) -> ModelInfo:
@@ -71,10 +97,19 @@ def find_model(client: AgentClient, name: str) -> ModelInfo:
         near = difflib.get_close_matches(name, models, n=1)
         raise InputError(
             f"{client.board!r} has no model {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-            f"it has: {', '.join(sorted(models)) or 'none'}",
+            f"it has {', '.join(sorted(models)) or 'none: host deploy'}",
             "unknown_model",
         )
     return models[name]
+
+
+def loaded(model: ModelInfo, board: str) -> ModelInfo:
+    """The model, unless it has failed for good: there is no use in waiting for it then. BoardError."""
+    if model.state is ModelState.FAILED:
+        raise BoardError(
+            f"{model.name!r} has failed on {board!r}: {model.reason}", "deploy it again, or another one", "model_failed"
+        )
+    return model
 
 
 def _on_the_board(
@@ -87,14 +122,10 @@ def _on_the_board(
         client.upload(entry, content, progress.advance)
         sha256s.append(entry.sha256)
     asked = BenchRequest(
-        model=request.model, runs=request.runs, inputs=tuple(sha256s), interrupt=request.interrupt or blank.trial > 0
+        model=request.model, runs=request.runs, inputs=tuple(sha256s), interrupt=request.interrupt or blank.trial > 1
     )
 
-    def on_job(job: Job) -> None:
-        progress.stage(f"{client.board}: {job.stage}")
-        progress.advance(job.done, job.total)
-
-    job = client.wait(client.bench(asked), on_job)
+    job = client.finish(lambda: client.bench(asked), partial(on_job, client.board, progress))
     assert job.measurement is not None
     samples_ns = _samples(client.samples_ns(job))
     return _measured(blank, job.measurement, samples_ns), samples_ns
@@ -125,24 +156,24 @@ def _through_http(
     """One trial as a client sees it: one request after the other over one connection, HTTP and network included."""
     import numpy as np
 
-    model, bodies = subject.model, subject.contents or [_noise(subject.model)]
+    model, bodies = loaded(subject.model, client.board), subject.contents or [_noise(subject.model)]
     media_types = [images.media_type_of(body) or TENSORS for body in bodies]
-    before = client.environment(model.name)
+    before = client.patiently(lambda: client.environment(model.name), progress.stage)
     samples_ns = np.empty(request.runs, np.int64)
-    progress.stage(f"{client.board}: asking {model.name} over HTTP")
-    for run in range(request.runs):
-        index = run % len(bodies)
+
+    def ask(index: int) -> int:
         began = time.perf_counter_ns()
         client.infer(model.name, bodies[index], media_types[index])
-        samples_ns[run] = time.perf_counter_ns() - began
+        return time.perf_counter_ns() - began
+
+    asking = f"{client.board}: asking {model.name} over HTTP"
+    for run in range(request.runs):
+        progress.stage(asking)
+        samples_ns[run] = client.patiently(partial(ask, run % len(bodies)), progress.stage)
         progress.advance(run + 1, request.runs)
-    after = client.environment(model.name)
-    figures = {key for key in FIGURE_KEYS if key.endswith(("_bytes", "_ms.mean")) and key != "latency_ms.mean"}
+    after = client.patiently(lambda: client.environment(model.name), progress.stage)
     row = blank.model_copy(
-        update={
-            "environment": before.model_copy(update={"after": after.before}),
-            "unmet": dict.fromkeys(figures, "measured in the worker alone: bench without --through http"),
-        }
+        update={"environment": before.model_copy(update={"after": after.before}), "unmet": dict(_UNMET_THROUGH_HTTP)}
     )
     return _with_latency(row, samples_ns), samples_ns
 
@@ -180,13 +211,18 @@ def _blank(row_id: str, session: str, trial: int, board: str, model: ModelInfo, 
     )
 
 
-def _contents(folder: Path | None, model: ModelInfo) -> list[bytes]:
-    """The user's images, as files; at most MAX_BENCH_INPUTS of them, in the order of their paths."""
+def _contents(folder: Path | None, model: ModelInfo, progress: Progress) -> list[bytes]:
+    """The user's images, as files; at most MAX_BENCH_INPUTS of them, in the order of their paths. InputError."""
     if folder is None:
         return []
     if model.preprocessing is None:
         raise InputError(f"--inputs gives images, {model.name!r} takes tensors", "leave it out: noise is used then")
-    return [images.read(path) for path in images.image_files(folder)[:MAX_BENCH_INPUTS]]
+    found = images.image_files(folder)
+    if len(found) > MAX_BENCH_INPUTS:
+        progress.note(f"of the {len(found):,} images in {folder} the first {MAX_BENCH_INPUTS} are used, in turn")
+    for path in found[:MAX_BENCH_INPUTS]:
+        images.prepared(path, model.preprocessing, model.signature.inputs[0].dtype)  # the board could not name the file
+    return [images.read(path) for path in found[:MAX_BENCH_INPUTS]]
 
 
 def _noise(model: ModelInfo) -> bytes:

@@ -1,9 +1,11 @@
 """From a model file to a bundle: the host's part of a deploy. A bundle is the same on every machine, byte for byte."""
 
+import difflib
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -32,6 +34,15 @@ MODEL_FILE = "model.onnx"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.bin", "golden/outputs.bin"
 
 GOLDEN_COUNT = 8
+_CONVERT_AGAIN = "convert the model again: host convert"
+_CONVERSION_OPTIONS = {
+    "input_shapes": "--input-shape",
+    "precision": "--precision",
+    "preprocess": "--preprocess",
+    "calibrate": "--calibrate",
+    "tolerance_db": "--tolerance-db",
+    "options": "--option",
+}
 
 Options = Mapping[str, str | int | float | bool]
 OnStep = Callable[[str], None]
@@ -59,40 +70,46 @@ class Bundle:
     notices: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
-        """Into a folder, made where it does not exist; the manifest last. InputError where it cannot be written."""
+        """Into a folder, made where there is none. InputError where it cannot be written, or has other things in it.
+
+        An earlier bundle is replaced once the new one is whole; the manifest comes last: what has one is a bundle.
+        """
+        earlier = _earlier_files(folder)
         try:
-            for name, content in (*self.files.items(), (MANIFEST_FILE, self.manifest.canonical_json())):
-                path = folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=".", dir=folder) as scratch:
+                new = Path(scratch)
+                for name, content in (*self.files.items(), (MANIFEST_FILE, self.manifest.canonical_json())):
+                    (new / name).parent.mkdir(parents=True, exist_ok=True)
+                    (new / name).write_bytes(content)
+                for name in (MANIFEST_FILE, *earlier):
+                    (folder / name).unlink(missing_ok=True)
+                for name in (*self.files, MANIFEST_FILE):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (new / name).rename(folder / name)
         except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error}", "name another folder with -o") from error
+            raise InputError(f"{folder} cannot be written: {error.strerror}", "name another folder with -o") from error
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
         """What `write` wrote, its hashes checked. InputError."""
-        try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
-            files = {name: (folder / name).read_bytes() for name in manifest.files}
-        except (OSError, ValidationError) as error:
-            raise InputError(
-                f"{folder} is no converted model: {error}", "make it with `host convert -o DIR`"
-            ) from error
+        manifest = _read_manifest(folder)
+        files = {name: images.read(folder / name) for name in manifest.files}
         for name, content in files.items():
-            if hashlib.sha256(content).hexdigest() != manifest.files[name].sha256:
-                raise InputError(f"{folder / name} is not the file the manifest names", "convert the model again")
+            if _entry(content) != manifest.files[name]:
+                raise InputError(f"{folder / name} is not the file that the manifest names", _CONVERT_AGAIN)
         return cls(manifest, files)
 
 
 def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
-    """Converts the model for boards of this profile. ModelFileError, InputError."""
+    """Converts the model for boards of this profile; a folder is taken as converted. ModelFileError, InputError."""
     if request.model.is_dir():
-        return Bundle.read(request.model)
+        return _converted_before(request, profile)
     precision = _precision(request.precision, profile)
     converted = _convert(request, profile.runtime, precision, on_step)
-    signature = Signature.model_validate(asdict(converted.signature))
+    signature = _signature(request, converted)
     image, score, notices = _inspection(request, converted, signature)
-    on_step("running the golden inputs on the host")
+    on_step("running the golden inputs on this machine")
     golden = _golden(request, converted, image, signature)
     files = {MODEL_FILE: converted.model, GOLDEN_INPUTS: golden.inputs, GOLDEN_OUTPUTS: golden.outputs}
     tolerance_db = profile.tolerance_db[precision] if request.tolerance_db is None else request.tolerance_db
@@ -114,7 +131,7 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
         weights=converted.weights,
         provenance=Provenance(
             source_name=request.model.name,
-            source_sha256=hashlib.sha256(images.read(request.model)).hexdigest(),
+            source_sha256=_sha256_of(request.model),
             boardfit_version=__version__,
             precision=precision,
             steps=converted.steps,
@@ -123,15 +140,41 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
     return Bundle(manifest, files, (*converted.notices, *notices))
 
 
+def _converted_before(request: Request, profile: Profile) -> Bundle:
+    for field, option in _CONVERSION_OPTIONS.items():
+        if getattr(request, field) not in (None, {}):
+            raise InputError(f"{option} comes too late: {request.model} is converted already", _CONVERT_AGAIN)
+    bundle = Bundle.read(request.model)
+    runtime, precision = bundle.manifest.runtime.key, bundle.manifest.provenance.precision
+    if runtime != profile.runtime or precision not in profile.precisions:
+        raise InputError(
+            f"{request.model} was converted for {runtime}, {precision}; {profile.title} takes {profile.runtime}, "
+            + " or ".join(profile.precisions),
+            "convert the model for this board",
+        )
+    return bundle
+
+
 def _convert(request: Request, runtime: str, precision: str, on_step: OnStep) -> "Converted":
     from converters.convert import convert
     from converters.errors import ConversionError
     from converters.plan import Target
 
+    def on_conversion_step(name: str) -> None:
+        on_step(f"converting: {name.replace('_', ' ')}")
+
     try:
-        return convert(request.model, Target(runtime, precision), request.input_shapes, on_step)
+        return convert(request.model, Target(runtime, precision), request.input_shapes, on_conversion_step)
     except ConversionError as error:
         raise ModelFileError(f"{request.model.name}: {error.message}", error.hint, error.code) from error
+
+
+def _signature(request: Request, converted: "Converted") -> Signature:
+    try:
+        return Signature.model_validate(asdict(converted.signature))
+    except ValidationError as error:
+        problem = preprocessing.first_problem(error)
+        raise ModelFileError(f"{request.model.name}: its {problem}", "give the tensor another name or type") from error
 
 
 def _inspection(
@@ -139,20 +182,38 @@ def _inspection(
 ) -> tuple[Preprocessing | None, Score | None, list[str]]:
     """Preprocessing, score, and the notices they deserve."""
     known = preprocessing.inspection_of(converted.inspection)
-    image: Preprocessing | None
     if request.preprocess:
         image, origin = preprocessing.read_file(request.preprocess, signature), f"as {request.preprocess.name} says"
     elif known.preprocessing:
         image, origin = known.preprocessing, "as the model itself says"
+        preprocessing.check(image, signature, "what the model says of its preprocessing")
+    elif usual := preprocessing.by_convention(signature):
+        image, origin = usual, "by convention (--preprocess overrides)"
     else:
-        image, origin = preprocessing.by_convention(signature), "by convention (--preprocess overrides)"
-    if image is None:
-        return None, None, ["the input is no image: the agent takes tensors"]
-    preprocessing.check(image, signature)
-    notices = [f"images are prepared {origin}: {preprocessing.in_words(image)}"]
-    if known.score and known.score.threshold is None:
-        notices.append("the model has no threshold: its decisions are uncalibrated")
+        return None, None, ["the input is no image: this model takes tensors"]
+    notices = [f"images are prepared {origin}: {preprocessing.in_words(image, signature.inputs[0].dtype)}"]
+    if known.score:
+        _check_score(signature)
+        notices += _notices_of(known.score, image, known.preprocessing)
     return image, known.score, notices
+
+
+def _check_score(signature: Signature) -> None:
+    before, after = signature.inputs[0], signature.outputs[0]
+    if before.shape != after.shape:
+        raise InputError(
+            f"the model says it is scored by its reconstruction, but its output {after.name!r} is {list(after.shape)}, "
+            f"its input {before.name!r} {list(before.shape)}",
+            "make the model again with this boardfit, or take metadata_props['boardfit'] out of it",
+        )
+
+
+def _notices_of(score: Score, image: Preprocessing, own: Preprocessing | None) -> list[str]:
+    if score.threshold is None:
+        return ["the model has no threshold: its decisions are uncalibrated"]
+    if own not in (None, image):
+        return ["the model's threshold was set on images prepared as the model says: check its decisions"]
+    return []
 
 
 def _golden(
@@ -165,7 +226,7 @@ def _golden(
     pictures: list[Any] = []
     if request.calibrate:
         if image is None:
-            raise InputError("--calibrate gives images, the model takes none", "leave it out")
+            raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
         chosen = images.image_files(request.calibrate)[:GOLDEN_COUNT]
         pictures = [images.prepared(path, image, signature.inputs[0].dtype) for path in chosen]
     try:
@@ -177,10 +238,53 @@ def _golden(
 def _precision(asked: str | None, profile: Profile) -> str:
     precision = asked or profile.precisions[0]
     if precision not in profile.precisions:
+        near = difflib.get_close_matches(precision, profile.precisions, n=1)
         raise InputError(
-            f"{profile.title} takes no precision {precision!r}", f"take one of {', '.join(profile.precisions)}"
+            f"{profile.title} takes no precision {precision!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            f"it takes {', '.join(profile.precisions)}",
+            "unknown_precision",
         )
     return precision
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # piece by piece: a model may have 2 GB
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read any more: {error.strerror}", "leave it where it is meanwhile"
+        ) from error
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    path = folder / MANIFEST_FILE
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} is a folder without a converted model", "name an .onnx file, or convert one: host convert -o DIR"
+        ) from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", _CONVERT_AGAIN) from error
+    except ValidationError as error:
+        raise InputError(f"{path} is no manifest: {preprocessing.first_problem(error)}", _CONVERT_AGAIN) from error
+
+
+def _earlier_files(folder: Path) -> set[str]:
+    """The files of an earlier bundle there. InputError where there is anything else, which would be lost."""
+    another = "name a new folder with -o"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is no folder", another)
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    if not there:
+        return set()
+    if MANIFEST_FILE not in there:
+        raise InputError(f"{folder} has something else in it: {min(there)}", another)
+    earlier = set(_read_manifest(folder).files)
+    if strange := there - earlier - {MANIFEST_FILE}:
+        raise InputError(f"{folder} has more in it than a converted model: {min(strange)}", another)
+    return earlier
 
 
 def _entry(content: bytes) -> FileEntry:

@@ -1,40 +1,56 @@
-"""The agent's API as methods: HTTP in, contract models or HostError out."""
+"""The agent's API as methods: HTTP in, contract models or HostError out.
+
+What is done about trouble on the way, so that a night's work does not die of it:
+
+a cut while a file is sent       it goes on where the agent has it; given up after UPLOAD_TRIES cuts without a new byte
+a cut while a job runs           the job goes on; asked again for CUT_PATIENCE_S, and longer as soon as one is answered
+Ctrl-C, SIGTERM while one runs   it is cancelled, and waited for until the board has put things back
+503 with Retry-After             `patiently` asks again for BUSY_PATIENCE_S. A deploy or a bench needs none of it: its
+                                 job waits its turn on the board
+"""
 
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
-from pydantic import TypeAdapter, ValidationError
 
 from contract.api import (
     ActivateRequest,
     AgentInfo,
     BenchRequest,
     BundleStatus,
-    ErrorReply,
     Job,
     ModelInfo,
     Stats,
     UploadStatus,
 )
+from contract.base import Contract, Reply
 from contract.manifest import FileEntry, Manifest
-from contract.results import DOES_NOT_RUN, Environment
-from contract.version import API_VERSION
-from host.errors import ApiVersionError, BoardError, DoesNotRunError, UnreachableError
+from contract.results import Environment
+from contract.version import API_VERSION, __version__
+from host import interrupts
+from host.errors import ApiVersionError, BoardError, BusyError, HostError, UnreachableError
+from host.transport import CONNECT_TIMEOUT_S, RETRY_S, Transport, as_error, open_http
 
-TIMEOUT_S = 60.0
 POLL_S = 10.0
+JOB_TIMEOUT_S = POLL_S + CONNECT_TIMEOUT_S  # an agent answers at once, or after POLL_S; Ctrl-C waits no longer for it
+INFER_TIMEOUT_S = 300.0  # an agent has deadlines of its own: of the body, of each request in the queue, of the run
+CANCEL_PATIENCE_S = 5.0
+BUSY_PATIENCE_S = 30.0
 UPLOAD_TRIES = 5
-_CHUNK_BYTES = 1 << 18
 TENSORS = "application/octet-stream"
-_MODELS = TypeAdapter(list[ModelInfo])
+JSON = "application/json"
+_CHUNK_BYTES = 1 << 18
+_SEND_AGAIN = ("upload_conflict", "corrupt_upload")  # the agent is still at the last try, or it arrived damaged
 
 OnJob = Callable[[Job], None]
 OnBytes = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,78 +66,98 @@ class Inference:
         return reply
 
 
+class _Spoken(Reply):
+    """Of AgentInfo what every version of the API has."""
+
+    api_version: int
+    version: str = "of an unknown version"
+
+
 class AgentClient:
-    """One agent. `http` is an httpx.Client with its address and token: a test passes one that needs no socket."""
+    """One agent. `http` is an httpx.Client with its address and token: a test passes one that needs no socket.
+
+    Every method: UnreachableError, BoardError and its kin (transport.py).
+    """
 
     def __init__(self, http: httpx.Client, board: str) -> None:
-        self._http = http
+        self._transport = Transport(http, board)
         self.board = board
 
     @classmethod
     def connect(cls, board: str, address: str, token: str | None) -> Self:
-        """A client that checks the agent's version before anything else. UnreachableError, ApiVersionError."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Never through a proxy of the environment: a board is on the user's own network, and the token is for it alone.
-        client = cls(httpx.Client(base_url=address, headers=headers, timeout=TIMEOUT_S, trust_env=False), board)
-        client.agent()
+        """A client that checks the agent's version before anything else. InputError, ApiVersionError."""
+        client = cls(open_http(board, address, token), board)
+        try:
+            client.agent()
+        except BaseException:
+            client._transport.close()
+            raise
         return client
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._http.close()
+        self._transport.close()
 
     def agent(self) -> AgentInfo:
         """Who answers. ApiVersionError names both versions."""
-        response = self._request("GET", "/v1/agent")
-        found = response.json().get("api_version") if isinstance(response.json(), dict) else None
-        if found != API_VERSION:
+        response = self._transport.request("GET", "/v1/agent")
+        spoken = self._transport.parsed(_Spoken, response)
+        if spoken.api_version != API_VERSION:
             raise ApiVersionError(
-                f"the agent of {self.board!r} speaks API version {found}, this host {API_VERSION}",
+                f"the agent of {self.board!r} (boardfit {spoken.version}) speaks API version {spoken.api_version}, "
+                f"this host (boardfit {__version__}) speaks {API_VERSION}",
                 "install the same boardfit on both",
             )
-        return AgentInfo.model_validate_json(response.content)
+        return self._transport.parsed(AgentInfo, response)
 
     def models(self) -> list[ModelInfo]:
-        return _MODELS.validate_json(self._request("GET", "/v1/models").content)
+        return self._transport.ask(list[ModelInfo], "GET", "/v1/models")
 
     def environment(self, model: str) -> Environment:
         """What a row measured from outside was measured on."""
-        return Environment.model_validate_json(self._request("GET", f"/v1/models/{quote(model)}/environment").content)
+        return self._transport.ask(Environment, "GET", f"/v1/models/{quote(model)}/environment")
 
     def stats(self) -> Stats:
-        return Stats.model_validate_json(self._request("GET", "/stats").content)
+        return self._transport.ask(Stats, "GET", "/stats")
 
     def offer(self, manifest: Manifest) -> BundleStatus:
         """Which files of the bundle the agent lacks."""
-        response = self._request("POST", "/v1/bundles", content=manifest.canonical_json(), headers=_json_headers())
-        return BundleStatus.model_validate_json(response.content)
+        content = manifest.canonical_json()
+        return self._transport.ask(BundleStatus, "POST", "/v1/bundles", content=content, headers={"Content-Type": JSON})
 
     def upload(self, entry: FileEntry, content: bytes, on_bytes: OnBytes) -> None:
-        """Sends a file from where the agent has it on; taken up again after a cut, UPLOAD_TRIES times in all."""
-        for remaining in reversed(range(UPLOAD_TRIES)):
-            status = self._upload_status(entry.sha256)
-            if status.complete:
-                break
+        """Sends a file from where the agent has it on, until it has all of it."""
+        tries, most = 0, -1
+        while not (
+            status := self._transport.ask_through_cuts(UploadStatus, "GET", f"/v1/blobs/{entry.sha256}")
+        ).complete:
+            if status.received_bytes > most:
+                tries, most = 0, status.received_bytes
+            tries += 1
+            if tries > UPLOAD_TRIES:
+                raise BoardError(
+                    f"{self.board!r} has {most} of {entry.size_bytes} bytes of {entry.sha256}, and takes no more",
+                    "look into the agent's log on the board",
+                    "upload_stuck",
+                )
             try:
-                self._send(entry, content, status.received_bytes, on_bytes)
-            except UnreachableError:
-                if not remaining:
+                self._send(entry, content, min(status.received_bytes, len(content)), on_bytes)
+            except HostError as error:
+                if tries == UPLOAD_TRIES or not (isinstance(error, UnreachableError) or error.code in _SEND_AGAIN):
                     raise
-                time.sleep(0.5)
+                time.sleep(RETRY_S)
         on_bytes(entry.size_bytes, entry.size_bytes)
 
-    def _upload_status(self, sha256: str) -> UploadStatus:
-        return UploadStatus.model_validate_json(self._request("GET", f"/v1/blobs/{sha256}").content)
-
-    def _send(self, entry: FileEntry, content: bytes, offset: int, on_bytes: OnBytes) -> None:
+    def _send(self, entry: FileEntry, content: bytes, offset: int, on_bytes: OnBytes) -> UploadStatus:
         def chunks() -> Iterator[bytes]:
             for start in range(offset, len(content), _CHUNK_BYTES):
                 on_bytes(start, entry.size_bytes)
                 yield content[start : start + _CHUNK_BYTES]
 
-        self._request(
+        return self._transport.ask(
+            UploadStatus,
             "PUT",
             f"/v1/blobs/{entry.sha256}",
             params={"size": entry.size_bytes, "offset": offset},
@@ -130,79 +166,103 @@ class AgentClient:
         )
 
     def activate(self, model: str, bundle: str) -> Job:
-        request = ActivateRequest(bundle=bundle).model_dump()
-        return _job(self._request("PUT", f"/v1/models/{quote(model)}", json=request))
+        return self._start("PUT", f"/v1/models/{quote(model)}", ActivateRequest(bundle=bundle))
 
     def rollback(self, model: str) -> Job:
-        return _job(self._request("POST", f"/v1/models/{quote(model)}/rollback"))
+        return self._start("POST", f"/v1/models/{quote(model)}/rollback")
 
     def remove(self, model: str) -> None:
-        self._request("DELETE", f"/v1/models/{quote(model)}")
+        self._transport.request("DELETE", f"/v1/models/{quote(model)}")
 
     def bench(self, request: BenchRequest) -> Job:
-        return _job(self._request("POST", "/v1/benches", json=request.model_dump()))
+        return self._start("POST", "/v1/benches", request)
 
-    def wait(self, job: Job, on_job: OnJob) -> Job:
-        """The job once it is done. It is cancelled when this is interrupted. BoardError, DoesNotRunError."""
+    def _start(self, method: str, path: str, request: Contract | None = None) -> Job:
+        form = None if request is None else request.model_dump(mode="json")
+        return self._transport.ask(Job, method, path, json=form, timeout=JOB_TIMEOUT_S)
+
+    def finish(self, start: Callable[[], Job], on_job: OnJob) -> Job:
+        """Starts a job and waits until it is done. Interrupted at any moment, it is cancelled.
+
+        DoesNotRunError where the model does not run on the board.
+        """
+        job: Job | None = None
         try:
+            with interrupts.held_back():
+                job = start()
             while not job.is_over:
                 on_job(job)
-                params = {"wait_s": POLL_S, "seen": job.revision}
-                job = _job(self._request("GET", f"/v1/jobs/{job.id}", params=params))
+                job = self._later(job, on_job)
         except KeyboardInterrupt:
-            self._cancel(job)
+            if job:
+                self._cancel(job, on_job)
             raise
         if job.error:
-            kind = DoesNotRunError if job.error.code in DOES_NOT_RUN else BoardError
-            raise kind(job.error.error, job.error.hint, job.error.code)
+            raise as_error(job.error)
         if job.activation is None and job.measurement is None:
-            raise BoardError(f"the {job.kind} of {job.model!r} was cancelled", "start it again", "cancelled")
+            raise BoardError(
+                f"the {job.kind} of {job.model!r} was cancelled, on the board or by another command",
+                "start it again",
+                "cancelled",
+            )
         return job
 
-    def _cancel(self, job: Job) -> None:
-        """And waits until the agent has put things back: Ctrl-C leaves it as it was."""
-        self._request("DELETE", f"/v1/jobs/{job.id}")
-        while not job.is_over:
-            params = {"wait_s": POLL_S, "seen": job.revision}
-            job = _job(self._request("GET", f"/v1/jobs/{job.id}", params=params))
+    def wait(self, job: Job, on_job: OnJob) -> Job:
+        """As `finish`, of a job that is under way."""
+        return self.finish(lambda: job, on_job)
+
+    def _later(self, job: Job, on_job: OnJob) -> Job:
+        """The job once it has changed, or after POLL_S."""
+        try:
+            return self._transport.ask_through_cuts(
+                Job,
+                "GET",
+                f"/v1/jobs/{job.id}",
+                on_cut=lambda: on_job(job.model_copy(update={"stage": "does not answer, asking again"})),
+                params={"wait_s": POLL_S, "seen": job.revision},
+                timeout=JOB_TIMEOUT_S,
+            )
+        except BoardError as error:
+            if error.code != "unknown_job":
+                raise
+            raise BoardError(
+                f"the agent of {self.board!r} was started anew meanwhile: the {job.kind} of {job.model!r} is lost",
+                "start it again; the agent's log on the board may say why it ended",
+                error.code,
+            ) from error
+
+    def _cancel(self, job: Job, on_job: OnJob) -> None:
+        """And waits until the board has put things back. A second Ctrl-C leaves at once."""
+        on_job(job.model_copy(update={"stage": "cancelled, putting things back", "done": 0, "total": 0}))
+        with suppress(HostError):  # who interrupts wants to leave: there is nothing else to do about it
+            self._transport.ask_through_cuts(Job, "DELETE", f"/v1/jobs/{job.id}", patience_s=CANCEL_PATIENCE_S)
+            while not job.is_over:
+                job = self._later(job, on_job)
 
     def samples_ns(self, job: Job) -> bytes:
         """int64, little-endian, one per run."""
-        return self._request("GET", f"/v1/jobs/{job.id}/samples").content
+        return self._transport.request_through_cuts("GET", f"/v1/jobs/{job.id}/samples").content
 
     def infer(self, model: str, body: bytes, media_type: str = TENSORS, accept: str = "*/*") -> Inference:
-        headers = {"Content-Type": media_type, "Accept": accept}
-        response = self._request("POST", "/infer", params={"model": model}, content=body, headers=headers)
+        """One request. BusyError on 503: see `patiently`."""
+        response = self._transport.request(
+            "POST",
+            "/infer",
+            params={"model": model},
+            content=body,
+            headers={"Content-Type": media_type, "Accept": accept},
+            timeout=INFER_TIMEOUT_S,
+        )
         return Inference(response.content, response.headers.get("content-type", ""), dict(response.headers))
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise UnreachableError(
-                f"the agent of {self.board!r} at {self._http.base_url} does not answer: {reason}",
-                "is it running, and is its address right? `host boards` lists both",
-            ) from error
-        if response.is_error:
-            raise self._refusal(response)
-        return response
-
-    def _refusal(self, response: httpx.Response) -> BoardError:
-        try:
-            told = ErrorReply.model_validate_json(response.content)
-        except ValidationError:
-            message = f"{self._http.base_url} answered {response.status_code}, and not as an agent does"
-            return BoardError(message, "is the address that of a boardfit agent? `host boards` lists it")
-        if told.code == "unauthorized":
-            hint = f"give {self.board!r} the agent's token: host boards add {self.board} ... --token-file FILE"
-            return BoardError(f"the agent of {self.board!r} refuses the token: {told.error}", hint, told.code)
-        return BoardError(told.error, told.hint, told.code)
-
-
-def _job(response: httpx.Response) -> Job:
-    return Job.model_validate_json(response.content)
-
-
-def _json_headers() -> dict[str, str]:
-    return {"Content-Type": "application/json"}
+    def patiently(self, call: Callable[[], T], on_wait: Callable[[str], None]) -> T:
+        """`call`, again whenever the board is busy, as it says, for BUSY_PATIENCE_S. BusyError after that."""
+        give_up_at = time.monotonic() + BUSY_PATIENCE_S
+        while True:
+            try:
+                return call()
+            except BusyError as error:
+                if time.monotonic() + error.retry_after_s > give_up_at:
+                    raise
+                on_wait(f"{self.board}: {error.message}; waiting")
+                time.sleep(error.retry_after_s)

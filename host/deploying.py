@@ -10,8 +10,8 @@ from contract.manifest import Manifest
 from contract.results import BenchRow
 from host.bundle import Bundle
 from host.client import AgentClient
-from host.errors import DoesNotRunError
-from host.progress import Progress
+from host.errors import DoesNotRunError, ResultsError
+from host.progress import Progress, on_job
 
 if TYPE_CHECKING:
     from host.store import Store
@@ -24,18 +24,19 @@ def deploy(
 
     DoesNotRunError: that the model does not run there is stored as a result, which the message names.
     """
-    progress.stage(f"pushing to {client.board}")
+    progress.stage(f"{client.board}: pushing")
     push(client, bundle, progress)
     try:
-        return finished(client, client.activate(name, bundle.manifest.bundle_id), progress)
+        return _finished(client, lambda: client.activate(name, bundle.manifest.bundle_id), progress)
     except DoesNotRunError as error:
-        row = _failure(open_store(), client.board, name, bundle.manifest, error)
-        raise DoesNotRunError(f"{error.message} (stored as result {row.id})", error.hint, error.code) from error
+        kept = _keep_failure(open_store, client.board, name, bundle.manifest, error)
+        message = f"{bundle.manifest.provenance.source_name} does not run on {client.board}: {error.message} ({kept})"
+        raise DoesNotRunError(message, error.hint, error.code) from error
 
 
 def rollback(client: AgentClient, name: str, progress: Progress) -> Activation:
     """Serves the version before this one again."""
-    return finished(client, client.rollback(name), progress)
+    return _finished(client, lambda: client.rollback(name), progress)
 
 
 def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
@@ -50,12 +51,24 @@ def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
     return total
 
 
-def _failure(store: "Store", board: str, name: str, manifest: Manifest, error: DoesNotRunError) -> BenchRow:
-    row_id = store.new_id()
-    row = BenchRow(
+def _keep_failure(
+    open_store: Callable[[], "Store"], board: str, name: str, manifest: Manifest, error: DoesNotRunError
+) -> str:
+    """Stores that the model does not run; in words, what became of it: trouble with the results hides no other."""
+    try:
+        store = open_store()
+        row = _failure(store.new_id(), board, name, manifest, error)
+        store.add(row)
+    except ResultsError as trouble:
+        return f"not stored as a result: {trouble.message}"
+    return f"stored as result {row.id}"
+
+
+def _failure(row_id: str, board: str, name: str, manifest: Manifest, error: DoesNotRunError) -> BenchRow:
+    return BenchRow(
         id=row_id,
         session=row_id,
-        trial=0,
+        trial=1,
         measured_at=datetime.now(UTC),
         board=board,
         model=name,
@@ -69,21 +82,14 @@ def _failure(store: "Store", board: str, name: str, manifest: Manifest, error: D
         failure=error.message,
         failure_code=error.code,
     )
-    store.add(row)
-    return row
 
 
 def _advance(progress: Progress, before: int, total: int, done: int, _size: int) -> None:
     progress.advance(before + done, total)
 
 
-def finished(client: AgentClient, job: Job, progress: Progress) -> Activation:
+def _finished(client: AgentClient, start: Callable[[], Job], progress: Progress) -> Activation:
     """The outcome of an activation."""
-
-    def on_job(state: Job) -> None:
-        progress.stage(f"{client.board}: {state.stage}")
-        progress.advance(state.done, state.total)
-
-    activation = client.wait(job, on_job).activation
+    activation = client.finish(start, partial(on_job, client.board, progress)).activation
     assert activation is not None
     return activation

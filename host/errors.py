@@ -13,12 +13,15 @@ HostError                     1   host_error            anything that is nobody'
 +-- BoardError                5   board_refused         the board answered, and refused or failed; its own code is kept
 |   +-- ApiVersionError       5   other_api_version     the agent speaks another version of the API
 |   +-- DoesNotRunError       5   does_not_run          the model does not run on this board: a result
+|   +-- BusyError             5   board_busy            not now: it says after how many seconds; its own code is kept
+|   +-- NotAnAgentError       5   not_an_agent          what answers there is no agent of boardfit
 +-- ResultsError              6   results_failed        the results database
     +-- ResultsReadOnlyError  6   results_read_only     it cannot be written
     +-- ResultsNewerError     6   results_newer         made by a newer boardfit
     +-- ResultsBrokenError    6   results_broken        not a results database, or a corrupt one
     +-- ResultsFullError      6   results_full          no room left on its disk
     +-- ResultsLockedError    6   results_locked        another process holds it
+    +-- UnstoredError         6   not_stored            measured, and then not stored; the database's own code is kept
 
 Exit code 2 is click's own: the command line itself is wrong. A bug is no HostError: it keeps its traceback.
 
@@ -26,7 +29,10 @@ To add an error: subclass the branch whose exit code is right, give it a `code`,
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from contract.results import BenchRow
 
 
 class HostError(Exception):
@@ -131,6 +137,22 @@ class DoesNotRunError(BoardError):
     code = "does_not_run"
 
 
+class BusyError(BoardError):
+    """The board is busy, and says after how many seconds to ask again."""
+
+    code = "board_busy"
+
+    def __init__(self, message: str, hint: str, code: str | None = None, retry_after_s: float = 1.0) -> None:
+        super().__init__(message, hint, code)
+        self.retry_after_s = retry_after_s
+
+
+class NotAnAgentError(BoardError):
+    """What answers at the board's address is no agent of boardfit."""
+
+    code = "not_an_agent"
+
+
 class ResultsError(HostError):
     """The results database cannot do what was asked."""
 
@@ -174,3 +196,13 @@ class ResultsLockedError(ResultsError):
     """Another process has held the results database for longer than we wait."""
 
     code = "results_locked"
+
+
+class UnstoredError(ResultsError):
+    """`row` was measured, and could not be stored: it is shown instead, so that it is not lost."""
+
+    code = "not_stored"
+
+    def __init__(self, row: "BenchRow", cause: ResultsError) -> None:
+        super().__init__(f"result {row.id} is measured, but not stored: {cause.message}", cause.hint, cause.code)
+        self.row = row

@@ -1,5 +1,6 @@
 """A user's folder of images: which files it has, and what a model makes of them."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,21 @@ _MEDIA_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Every PNG and JPEG below `folder`, in the order of their paths. InputError where there is none."""
+    """Every PNG and JPEG below `folder`, by its suffix, in the order of their paths. InputError where there is none.
+
+    Hidden files and folders are passed over (a Mac leaves a ``._000.png`` beside each 000.png), and links to folders
+    are not followed, so that none is met twice and a loop ends.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder", "name a folder with PNG or JPEG images")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     if not found:
         raise InputError(f"{folder} has no image in it", f"put files ending in {', '.join(SUFFIXES)} there")
-    return found
+    return sorted(found)
 
 
 def media_type_of(content: bytes) -> str | None:

@@ -1,39 +1,54 @@
 """Files to a deployed model, and what it makes of them."""
 
 import io
+import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract.api import ModelInfo
-from host import images
-from host.benching import find_model
-from host.client import TENSORS, AgentClient, Inference
-from host.errors import InputError
+from host import disk, images
+from host.benching import find_model, loaded
+from host.client import JSON, TENSORS, AgentClient, Inference
+from host.errors import BoardError, BusyError, HostError, InputError, UnreachableError
+from host.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_PNG = "image/png"
 _NPY = "application/x-npy"
 _NPY_MAGIC = b"\x93NUMPY"
+_CUTS = (UnreachableError, BusyError)  # the next file would fare no better
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks: anomaly maps go into `maps`, output tensors into `output`."""
+
+    model: str
+    files: Sequence[Path]
+    maps: Path | None = None
+    output: Path | None = None
 
 
 @dataclass(frozen=True)
 class OutputSummary:
-    """One output tensor, in short."""
+    """One output tensor, in short; None where that is not finite."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    least: float
-    mean: float
-    greatest: float
+    least: float | None
+    mean: float | None
+    greatest: float | None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said of one file: a decision where it makes one, else its outputs in short."""
+    """What a model said of one file: a decision where it makes one, and else, or if asked for, its outputs in short."""
 
     file: Path
     run_ms: float
@@ -44,46 +59,117 @@ class Answer:
     outputs: tuple[OutputSummary, ...] = ()
 
 
-def infer_all(
-    client: AgentClient, name: str, files: Sequence[Path], maps: Path | None, output: Path | None
-) -> list[Answer]:
-    """One file after the other; anomaly maps into `maps`, output tensors into `output`. InputError, BoardError."""
-    model = find_model(client, name)
-    if maps and model.score is None:
-        raise InputError(f"--maps: {name!r} has no score, so there are no anomaly maps", "use -o for its outputs")
-    return [_infer(client, model, file, maps, output) for file in files]
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no answer for one file."""
+
+    file: Path
+    error: HostError
 
 
-def _infer(client: AgentClient, model: ModelInfo, file: Path, maps: Path | None, output: Path | None) -> Answer:
+def infer_all(client: AgentClient, request: Request, progress: Progress) -> list[Answer | Failure]:
+    """One file after the other, in their order. A file that fails does not keep the others from their answers.
+
+    InputError before the first where the request as a whole is wrong; BoardError where the model cannot answer.
+    """
+    model = loaded(find_model(client, request.model), client.board)
+    if request.maps and model.score is None:
+        raise InputError(
+            f"--maps: {model.name!r} has no score, so there are no anomaly maps", "use -o DIR for its outputs"
+        )
+    places = _places(request, model)
+    answers: list[Answer | Failure] = []
+    cut: HostError | None = None
+    for done, file in enumerate(request.files):
+        progress.stage(f"{client.board}: asking {model.name}")
+        progress.advance(done, len(request.files))
+        try:
+            answers.append(Failure(file, cut) if cut else _infer(client, model, file, places[done], progress))
+        except HostError as error:
+            answers.append(Failure(file, error))
+            cut = error if isinstance(error, _CUTS) else None
+    return answers
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where what belongs to one file is written: its map, and its outputs in the order of the signature."""
+
+    map: Path | None
+    outputs: tuple[Path, ...]
+
+
+def _infer(client: AgentClient, model: ModelInfo, file: Path, places: _Places, progress: Progress) -> Answer:
     content = images.read(file)
     media_type = images.media_type_of(content) or (_NPY if content.startswith(_NPY_MAGIC) else None)
     if media_type is None:
         raise InputError(f"{file} is neither a PNG or JPEG image nor a .npy file", "convert it to one of these")
-    if output or model.score is None:
-        return _tensors(client, model, file, content, media_type, output)
-    reply = client.infer(model.name, content, media_type, "image/png" if maps else "application/json")
-    if maps:
-        _write(maps / f"{file.stem}.png", reply.body)
-    verdict = _verdict_of_headers(reply) if maps else reply.json()
-    return Answer(
-        file, *_times_ms(reply), score=verdict["score"], threshold=verdict["threshold"], decision=verdict["decision"]
-    )
+
+    def ask(accept: str) -> Inference:
+        return client.patiently(lambda: client.infer(model.name, content, media_type, accept), progress.stage)
+
+    try:
+        if model.score is None:
+            reply = ask(TENSORS)
+            return Answer(file, *_times_ms(reply), outputs=_outputs(model, reply, places))
+        reply = ask(_PNG if places.map else JSON)
+        outputs = _outputs(model, ask(TENSORS), places) if places.outputs else ()
+    except BusyError:
+        raise
+    except BoardError as error:
+        raise BoardError(f"{file}: {error.message}", error.hint, error.code) from error
+    if places.map:
+        _write(places.map, reply.body)
+    verdict = _verdict_of_headers(reply) if places.map else reply.json()
+    return Answer(file, *_times_ms(reply), verdict["score"], verdict["threshold"], verdict["decision"], outputs)
 
 
-def _tensors(
-    client: AgentClient, model: ModelInfo, file: Path, content: bytes, media_type: str, folder: Path | None
-) -> Answer:
-    reply = client.infer(model.name, content, media_type, TENSORS)
-    outputs = dict(_split(model, reply.body))
-    if folder:
-        for name, array in outputs.items():
-            _write(folder / f"{file.stem}.{_file_name(name)}.npy", _as_npy(array))
-    return Answer(file, *_times_ms(reply), outputs=tuple(_summary(name, array) for name, array in outputs.items()))
+def _places(request: Request, model: ModelInfo) -> list[_Places]:
+    """For every file. InputError where two would be written to the same place, or one over a file that is read."""
+    read = {file.resolve() for file in request.files}
+    taken: dict[Path, Path] = {}
+    found = []
+    for file, stem in zip(request.files, _stems(request.files), strict=True):
+        places = _Places(
+            request.maps / f"{stem}.png" if request.maps else None,
+            tuple(request.output / f"{stem}.{_file_name(spec.name)}.npy" for spec in model.signature.outputs)
+            if request.output
+            else (),
+        )
+        for place in filter(None, (places.map, *places.outputs)):
+            if place.resolve() in read:
+                raise InputError(f"{place} is one of the files to read: it would be lost", "name another folder")
+            if taken.setdefault(place, file.absolute()) != file.absolute():
+                raise InputError(f"{taken[place]} and {file} would both be written to {place}", "infer them in turn")
+        found.append(places)
+    return found
+
+
+def _stems(files: Sequence[Path]) -> list[Path]:
+    """Each file's name without its suffix; where two have the same, below the folders that tell the files apart."""
+    whole = [file.absolute() for file in files]
+    if len({file.stem for file in whole}) == len(set(whole)):
+        return [Path(file.stem) for file in whole]
+    common = os.path.commonpath([file.parent for file in whole])
+    return [file.relative_to(common).with_suffix("") for file in whole]
+
+
+def _outputs(model: ModelInfo, reply: Inference, places: _Places) -> tuple[OutputSummary, ...]:
+    arrays = list(_split(model, reply.body))
+    for (_, array), place in zip(arrays, places.outputs, strict=False):
+        _write(place, _as_npy(array))
+    return tuple(_summary(name, array) for name, array in arrays)
 
 
 def _split(model: ModelInfo, body: bytes) -> Iterator[tuple[str, "NDArray[Any]"]]:
     import numpy as np
 
+    if len(body) != model.signature.output_bytes:
+        raise BoardError(
+            f"{model.name!r} gives {len(body)} bytes, {model.signature.output_bytes} were expected: it was changed",
+            "start again",
+            "model_changed",
+        )
     start = 0
     for spec in model.signature.outputs:
         array = np.frombuffer(body[start : start + spec.size_bytes], spec.dtype).reshape(spec.shape)
@@ -93,16 +179,17 @@ def _split(model: ModelInfo, body: bytes) -> Iterator[tuple[str, "NDArray[Any]"]
 
 def _summary(name: str, array: "NDArray[Any]") -> OutputSummary:
     values = array.astype("float64")
-    return OutputSummary(
-        name, array.dtype.name, array.shape, float(values.min()), float(values.mean()), float(values.max())
+    figures = (
+        float(figure) if math.isfinite(figure) else None for figure in (values.min(), values.mean(), values.max())
     )
+    return OutputSummary(name, array.dtype.name, array.shape, *figures)
 
 
 def _verdict_of_headers(reply: Inference) -> dict[str, Any]:
-    threshold = reply.headers["boardfit-threshold"]
+    threshold = reply.headers.get("boardfit-threshold")  # left out where there is none
     return {
         "score": float(reply.headers["boardfit-score"]),
-        "threshold": None if threshold == "None" else float(threshold),
+        "threshold": None if threshold is None else float(threshold),
         "decision": reply.headers["boardfit-decision"],
     }
 
@@ -130,7 +217,6 @@ def _file_name(name: str) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        disk.replace(path, content, durable=False)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}", "name another folder") from error

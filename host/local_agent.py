@@ -1,7 +1,13 @@
 """The agent that `desktop` starts by itself: one for the user, on loopback, with a token of its own.
 
-State, in one folder: agent.json (pid, start time, port, version), token, lock, agent.log. An agent is the one of
-agent.json only if a process with that pid started at that time: pids are used again.
+In its state folder:
+
+lock         held by the command that starts or ends it
+agent.json   which process it is (pid, start, version): written as soon as it is started, so that a command that is
+             killed while it waits leaves nothing behind that the next one would not find
+ready.json   written by the agent itself once it answers (pid, port)
+token        of this agent, for its owner alone
+agent.log    what it has said since its start
 """
 
 import json
@@ -12,36 +18,41 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import psutil
-from filelock import FileLock, Timeout
+from typing import Any
 
 from contract.version import __version__
+from host import disk
 from host.errors import LocalAgentError
 
 START_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 15.0
-_LOG_LINES = 5
+LOCK_DEADLINE_S = START_DEADLINE_S + STOP_DEADLINE_S
+_LOG_LINES = 8
+
+
+@dataclass(frozen=True)
+class Started:
+    """A local agent as agent.json has it."""
+
+    pid: int
+    start: str
+    version: str
+
+    def is_alive(self) -> bool:
+        """Whether the process of that pid is the one that was started: pids are used again."""
+        return start_of(self.pid) == self.start
 
 
 @dataclass(frozen=True)
 class Running:
-    """A local agent as agent.json has it; `started_at` as psutil tells it."""
+    """A local agent that answers."""
 
     pid: int
-    started_at: float
     port: int
     version: str
-
-    def is_alive(self) -> bool:
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.started_at and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return False
 
     @property
     def address(self) -> str:
@@ -57,52 +68,57 @@ class LocalAgent:
         self._profile = profile
 
     def running(self) -> Running | None:
-        """The agent that runs, if one does."""
-        try:
-            found = Running(**json.loads(self._file("agent.json").read_text()))
-        except (OSError, ValueError, TypeError):
-            return None
-        return found if found.is_alive() else None
+        """The agent that answers, if one does."""
+        started = self._started()
+        return self._ready(started) if started else None
 
     def token(self) -> str:
-        return self._file("token").read_text().strip()
+        """LocalAgentError where it is gone."""
+        try:
+            return self._file("token").read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise LocalAgentError(
+                f"the token of this machine's agent cannot be read: {error}",
+                "end the agent, and the next command starts another: host boards stop",
+            ) from error
 
     def ensure(self) -> Running:
         """The running agent of this very version, started if need be. LocalAgentError with the end of its log."""
         with self._locked():
-            found = self.running()
-            if found and found.version != __version__:
-                self._end(found)
-                found = None
-            return found or self._start()
+            started = self._started()
+            if started and started.version != __version__:
+                _end(started)
+                started = None
+            return self._when_ready(started or self._start())
 
     def stop(self) -> bool:
-        """Ends it; False where none was running."""
+        """Ends it; False where none was running. LocalAgentError."""
+        if not self._file("agent.json").exists():
+            return False
         with self._locked():
-            found = self.running()
-            if found:
-                self._end(found)
+            started = self._started()
+            if started:
+                _end(started)
             self._file("agent.json").unlink(missing_ok=True)
-            return found is not None
+            return started is not None
 
-    def _start(self) -> Running:
+    def _start(self) -> Started:
         self._write_token()
-        ready = self._file("ready.json")
-        ready.unlink(missing_ok=True)
+        self._file("ready.json").unlink(missing_ok=True)
         with self._file("agent.log").open("wb") as log:
             process = subprocess.Popen(
-                self._command(ready), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
             )
-        port = self._wait_until_ready(process, ready)
-        found = Running(process.pid, psutil.Process(process.pid).create_time(), port, __version__)
-        unfinished = self._file(".agent.json")
-        unfinished.write_text(json.dumps(asdict(found)))
-        unfinished.replace(self._file("agent.json"))
-        return found
+        # "" where it is gone already: no process has that start.
+        started = Started(process.pid, start_of(process.pid) or "", __version__)
+        disk.replace(self._file("agent.json"), json.dumps(asdict(started)).encode())
+        process.returncode = 0  # it is to outlive this command, which Popen would warn of
+        return started
 
-    def _command(self, ready: Path) -> list[str]:
+    def _command(self) -> list[str]:
         return [
             sys.executable,
+            "-P",  # not the agent.py that may lie where the user stands
             "-m",
             "agent",
             "serve",
@@ -110,50 +126,103 @@ class LocalAgent:
             f"--profile={self._profile}",
             f"--data-dir={self._data_dir}",
             f"--token-file={self._file('token')}",
-            f"--ready-file={ready}",
+            f"--ready-file={self._file('ready.json')}",
         ]
 
-    def _wait_until_ready(self, process: "subprocess.Popen[bytes]", ready: Path) -> int:
+    def _when_ready(self, started: Started) -> Running:
         deadline = time.monotonic() + START_DEADLINE_S
-        while not ready.exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                process.wait()
-                raise LocalAgentError(
-                    f"the agent of this machine does not come up: {self._end_of_log()}",
-                    f"its whole log is {self._file('agent.log')}",
-                )
+        while time.monotonic() < deadline:
+            if running := self._ready(started):
+                return running
+            if not started.is_alive():
+                raise self._failed("does not come up")
             time.sleep(0.02)
-        return int(json.loads(ready.read_text())["port"])
+        _end(started)
+        raise self._failed(f"does not answer within {START_DEADLINE_S:g} s")
 
-    def _end(self, found: Running) -> None:
-        process = psutil.Process(found.pid)
-        process.send_signal(signal.SIGTERM)
+    def _failed(self, what: str) -> LocalAgentError:
+        lines = self._file("agent.log").read_text(errors="replace").strip().splitlines()
+        end = "".join(f"\n    {line}" for line in lines[-_LOG_LINES:]) or " nothing"
+        return LocalAgentError(
+            f"the agent of this machine {what}. The last it said:{end}", f"its whole log: {self._file('agent.log')}"
+        )
+
+    def _started(self) -> Started | None:
+        """The agent of agent.json, if it is alive; keys that another version wrote are passed over."""
+        told = self._told("agent.json")
         try:
-            process.wait(STOP_DEADLINE_S)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_DEADLINE_S)
+            found = Started(int(told["pid"]), str(told["start"]), str(told["version"]))
+        except (KeyError, TypeError, ValueError):
+            return None
+        return found if found.is_alive() else None
+
+    def _ready(self, started: Started) -> Running | None:
+        told = self._told("ready.json")
+        if told.get("pid") != started.pid or not isinstance(told.get("port"), int):
+            return None
+        return Running(started.pid, told["port"], started.version)
+
+    def _told(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads(self._file(name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def _write_token(self) -> None:
-        descriptor = os.open(self._file("token"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        path = self._file("token")
+        path.unlink(missing_ok=True)  # made anew: one that was there may be open to others
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32) + "\n")
-
-    def _end_of_log(self) -> str:
-        lines = self._file("agent.log").read_text(errors="replace").strip().splitlines()
-        return " / ".join(lines[-_LOG_LINES:]) or "it said nothing"
 
     def _file(self, name: str) -> Path:
         return self._state_dir / name
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """One command at a time; what the file system refuses on the way becomes a LocalAgentError."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._file("lock"), timeout=LOCK_DEADLINE_S)
         try:
-            with FileLock(self._file("lock"), timeout=START_DEADLINE_S + STOP_DEADLINE_S):
+            self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with lock:
                 yield
         except Timeout as error:
             raise LocalAgentError(
-                f"another boardfit command has held {self._file('lock')} for too long", "end the other command"
+                f"another command has held {self._file('lock')} for {LOCK_DEADLINE_S:g} s", "end it first"
             ) from error
+        except OSError as error:
+            raise LocalAgentError(
+                f"this machine's agent keeps its state in {self._state_dir}, and that fails: {error}",
+                "make that folder writable, or set BOARDFIT_HOME to another place",
+            ) from error
+
+
+def start_of(pid: int) -> str | None:
+    """Which process of this pid it is: the boot, and the clock ticks since then; None where there is none, or a zombie.
+
+    Ticks since boot (proc(5), field 22 of stat) stand still where a time of day would move as the clock is set.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat.rpartition(b")")[2].split()  # what is before may hold anything: it is the program's name
+    return None if fields[0] in (b"Z", b"X") else f"{boot}:{int(fields[19])}"
+
+
+def _end(started: Started) -> None:
+    """SIGTERM, and SIGKILL where that does not help in time. Until it is gone."""
+    import psutil
+
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(started.pid)
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_DEADLINE_S)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_DEADLINE_S)

@@ -30,4 +30,4 @@ def results() -> str | Path:
 
 def _under_home(name: str) -> Path | None:
     home = os.environ.get("BOARDFIT_HOME")
-    return Path(home).absolute() / name if home else None
+    return Path(home).expanduser().absolute() / name if home else None

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from contract.api import Job
+
 if TYPE_CHECKING:
     import rich.progress
 
 LINE_EVERY_S = 5.0
+BAR_EVERY_S = 0.25
 
 
 class Progress(Protocol):
@@ -20,6 +23,9 @@ class Progress(Protocol):
 
     def advance(self, done: int, total: int) -> None:
         """So much of the piece under way is done."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line that stays."""
 
 
 class Lines:
@@ -34,28 +40,54 @@ class Lines:
         if text != self._stage:
             self._stage = text
             self._told_at = time.monotonic()
-            print(f"{text} ...", file=self._stream, flush=True)
+            self._print(f"{text} ...")
 
     def advance(self, done: int, total: int) -> None:
         now = time.monotonic()
         if total and now - self._told_at >= LINE_EVERY_S:
             self._told_at = now
-            print(f"{self._stage}: {done:,} of {total:,}", file=self._stream, flush=True)
+            self._print(f"{self._stage}: {done:,} of {total:,}")
+
+    def note(self, text: str) -> None:
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
 
 
 class Bar:
-    """One bar, its stage before it."""
+    """One bar, its stage before it; drawn so seldom that it does not disturb what is measured beside it."""
 
     def __init__(self, bars: "rich.progress.Progress") -> None:
         self._bars = bars
-        self._task = bars.add_task("", total=None)
+        self._told_at = 0.0
+        self._begin("")
 
     def stage(self, text: str) -> None:
-        if text != self._bars.tasks[self._task].description:
-            self._bars.reset(self._task, description=text, total=None)
+        if text != self._stage:
+            self._bars.remove_task(self._task)  # a total, once known, cannot be made unknown again
+            self._begin(text)
 
     def advance(self, done: int, total: int) -> None:
-        self._bars.update(self._task, completed=done, total=total or None)
+        now = time.monotonic()
+        if total and (done == total or now - self._told_at >= BAR_EVERY_S):
+            self._told_at = now
+            self._bars.update(self._task, completed=done, total=total, count=f"{done:,} of {total:,}")
+
+    def note(self, text: str) -> None:
+        from rich.text import Text
+
+        self._bars.console.print(Text(text))
+
+    def _begin(self, text: str) -> None:
+        self._stage = text
+        self._task = self._bars.add_task(text, total=None, count="")
+
+
+def on_job(board: str, progress: Progress, job: Job) -> None:
+    """Tells of a job on a board."""
+    progress.stage(f"{board}: {job.stage}")
+    progress.advance(job.done, job.total)
 
 
 @contextmanager
@@ -65,14 +97,18 @@ def shown() -> Iterator[Progress]:
         yield Lines(sys.stderr)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*_columns(), console=console, transient=True, refresh_per_second=1 / BAR_EVERY_S) as bars:
         yield Bar(bars)
+
+
+def _columns() -> Iterator["rich.progress.ProgressColumn"]:
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+    yield SpinnerColumn()
+    yield TextColumn("{task.description}", markup=False)
+    yield BarColumn(bar_width=20)
+    yield TextColumn("{task.fields[count]}", markup=False)
+    yield TimeRemainingColumn()

@@ -1,9 +1,9 @@
 """The command line: parse, call one function, render, map an error to an exit code. No logic.
 
-group.py      the group of commands, and how an error ends one    options.py    flags that commands share
-boards.py     boards: list, add, remove, stop                     models.py     deploy convert models rollback remove
-serving.py    infer, stats                                        measuring.py  bench, results
-example.py    example                                             output.py     tables on stdout
+group.py      the group of commands, and how it ends          options.py    flags that commands share
+boards.py     boards: list, add, remove, stop                 models.py     deploy convert models rollback remove
+serving.py    infer, stats                                    measuring.py  bench, results
+example.py    example                                         output.py     what goes to stdout, and trouble to stderr
 """
 
 from host.cli.group import main

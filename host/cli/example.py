@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from host.cli import output
+
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
@@ -16,5 +18,6 @@ def example(folder: Path, seed: int) -> None:
     try:
         paths = write_example(folder, seed)
     except OSError as error:
-        raise InputError(f"{folder} cannot be written: {error}", "name another folder") from error
-    click.echo(f"wrote {paths.model} (untrained), {len(paths.good)} good images, {len(paths.defective)} defective ones")
+        raise InputError(f"{folder} cannot be written: {error.strerror}", "name another folder") from error
+    output.say(f"wrote {paths.model} (untrained), {len(paths.good)} good images, {len(paths.defective)} defective ones")
+    output.say(f"next: host deploy --board desktop {paths.model}")

@@ -1,19 +1,25 @@
-"""The group: its commands are imported when they are called, so that `host --help` answers at once."""
+"""The group: its commands are imported when they are called, so that `host --help` answers at once; and how it ends.
+
+Exit codes: 0, and those of host/errors.py; 2 where the command line is wrong; 128 + the signal's number after one.
+After --json an error is JSON on stdout as well, in the form of the agent's errors.
+"""
 
 import difflib
 import importlib
-import json
 import signal
 import sys
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from contract.version import __version__
+from host import interrupts
+from host.cli import output
+from host.errors import HostError
 
 _COMMANDS = {
-    "boards": ("host.cli.boards", "The boards configured, and whether each answers."),
+    "boards": ("host.cli.boards", "The boards there are, and whether each answers."),
     "deploy": ("host.cli.models", "Fit a model onto a board: convert, push, load, prove, switch."),
     "convert": ("host.cli.models", "The host's part of a deploy alone, into a folder."),
     "models": ("host.cli.models", "The models of a board."),
@@ -25,15 +31,24 @@ _COMMANDS = {
     "results": ("host.cli.measuring", "Every bench ever run, newest first."),
     "example": ("host.cli.example", "Write an example model and images to try the others with."),
 }
-INTERRUPTED, TERMINATED = 130, 143  # 128 + SIGINT, 128 + SIGTERM, as shells have it
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the command ends as it does on Ctrl-C, putting things back."""
+class Group(click.Group):
+    """Names the nearest command where there is none."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], names, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}."
+            ctx.fail(f"No such command {args[0]!r}: {meant}")
+        return super().resolve_command(ctx, args)
 
 
-class Commands(click.Group):
-    """Loads a command's module when it is wanted; names the nearest where there is none."""
+class Commands(Group):
+    """The whole of `host`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -45,49 +60,35 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS:
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_COMMANDS)}."
-            ctx.fail(f"no such command {args[0]!r}; {meant}")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table above: importing every command for its help would cost half a second."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
-        from host.errors import HostError
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        output.take_any_character()
+        with interrupts.listening():
+            sys.exit(self._ended(words, *rest, **extra))
 
-        signal.signal(signal.SIGTERM, _terminate)
+    def _ended(self, words: list[str], *rest: Any, **extra: Any) -> int:
+        """The exit code of the command, what went wrong told."""
+        as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
         try:
-            return super().main(*args, **kwargs)
+            result = super().main(words, *rest, **{**extra, "standalone_mode": False})
+            output.flush()
         except HostError as error:
-            _tell(error)
-            sys.exit(error.exit_code)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Terminated:
-            sys.exit(TERMINATED)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(INTERRUPTED)
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
-def _tell(error: Any) -> None:
-    """For a person on stderr; after --json for programs on stdout, in the form of the agent's errors."""
-    if "--json" in sys.argv:
-        click.echo(json.dumps({"error": error.message, "code": error.code, "hint": error.hint}))
-    click.echo(f"host: {error.message}\n  hint: {error.hint}", err=True)
+            output.tell(error, as_json)
+            return error.exit_code
+        except click.ClickException as error:
+            output.tell_usage(error, as_json)
+            return error.exit_code
+        except click.Abort as abort:
+            cause = abort.__cause__  # click's form of a KeyboardInterrupt
+            number = cause.number if isinstance(cause, interrupts.Terminated) else signal.SIGINT
+            click.echo("interrupted" if number == signal.SIGINT else signal.strsignal(number), err=True)
+            return 128 + number
+        return result if isinstance(result, int) else 0  # that of context.exit()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,18 +1,19 @@
 """bench, results"""
 
-import sys
 from pathlib import Path
 
 import click
 
 from contract.api import MAX_RUNS
-from host.cli import options
+from host.cli import options, output
 
 
 @click.command()
 @options.board
 @options.model
-@click.option("--runs", default=1000, show_default=True, type=click.IntRange(2, MAX_RUNS), help="One is not counted.")
+@click.option(
+    "--runs", default=1000, show_default=True, type=click.IntRange(2, MAX_RUNS), help="The first is not counted."
+)
 @click.option("--trials", default=1, show_default=True, type=click.IntRange(1, 1000), help="Each in a fresh worker.")
 @click.option(
     "--through",
@@ -21,10 +22,12 @@ from host.cli import options
     show_default=True,
     help="worker: the model alone; http: what a client of /infer waits for.",
 )
-@click.option("--inputs", type=click.Path(path_type=Path, file_okay=False), help="Folder of images.")
-@click.option("--interrupt", is_flag=True, help="Also where the board served requests in the last minute.")
+@click.option("--inputs", metavar="DIR", type=options.FOLDER, help="Images to run on. Default: the golden inputs.")
+@click.option("--interrupt", is_flag=True, help="Even if the board served requests in the last minute.")
 @options.as_json
+@click.pass_context
 def bench(
+    context: click.Context,
     board_name: str | None,
     model_name: str | None,
     runs: int,
@@ -34,7 +37,10 @@ def bench(
     interrupt: bool,
     as_json: bool,
 ) -> None:
-    """Measure latency over RUNS runs and peak memory on a board; every trial is stored."""
+    """Measure latency over RUNS runs and peak memory on a board; every trial is stored.
+
+    Meanwhile the board serves nothing else: requests get 503 until it is over.
+    """
     from host.benching import Request
     from host.benching import bench as run
     from host.connect import connect
@@ -49,13 +55,11 @@ def bench(
     with shown() as progress, connect(board) as client:
         rows = run(client, store, request, progress)
     if as_json:
-        click.echo(rows_as_json(rows))
+        output.say(rows_as_json(rows))
     else:
-        from host.cli.output import show
-
-        show(bench_table(rows))
+        output.show(bench_table(rows))
     if rows[-1].failure:
-        sys.exit(DoesNotRunError.exit_code)
+        context.exit(DoesNotRunError.exit_code)
 
 
 @click.command()
@@ -63,9 +67,11 @@ def bench(
 @click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets, on stdout.")
 @click.option("--board", "board_name", metavar="NAME", help="Of this board alone.")
 @click.option("--model", "model_name", metavar="NAME", help="Of this model alone.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--limit", metavar="N", type=click.IntRange(1), help="The newest N alone.")
 def results(as_json: bool, as_csv: bool, board_name: str | None, model_name: str | None, limit: int | None) -> None:
     """Every bench ever run, newest first."""
+    import io
+
     from host.report.records import rows_as_csv, rows_as_json
     from host.report.tables import results_table
 
@@ -73,10 +79,9 @@ def results(as_json: bool, as_csv: bool, board_name: str | None, model_name: str
         raise click.UsageError("--json and --csv are two forms of the same: take one")
     rows = options.store().rows(limit, board=board_name, model=model_name)
     if as_json:
-        click.echo(rows_as_json(rows))
+        output.say(rows_as_json(rows))
     elif as_csv:
-        rows_as_csv(rows, sys.stdout)
+        rows_as_csv(rows, file := io.StringIO(newline=""))
+        output.say(file.getvalue().removesuffix("\n"))
     else:
-        from host.cli.output import show
-
-        show(results_table(rows))
+        output.show(results_table(rows))

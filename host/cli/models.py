@@ -1,14 +1,18 @@
 """deploy, convert, models, rollback, remove"""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from contract.api import Activation
 from contract.manifest import model_name_from
-from host.cli import options
+from host.cli import options, output
+
+if TYPE_CHECKING:
+    from contract.api import Activation
+    from contract.profile import Profile
+    from host.bundle import Bundle
+    from host.progress import Progress
 
 
 @click.command()
@@ -24,35 +28,46 @@ def deploy(model: Path, board_name: str | None, name: str | None, as_json: bool,
     from host.progress import shown
 
     board = options.chosen_board(board_name)
-    name = options.valid_name(name or model_name_from(model.stem))
-    with shown() as progress:
-        bundle = _bundle(model, board.facts(), progress.stage, conversion)
-        with connect(board) as client:
-            activation = run(client, name, bundle, progress, options.store)
-    options.last().remember(board.name, name)
+    profile = board.facts()
+    if name is not None:
+        options.check_name(name)
+    with shown() as progress, connect(board) as client:
+        bundle = _bundle(model, profile, progress, conversion)
+        name = name or model_name_from(Path(bundle.manifest.provenance.source_name).stem)
+        activation = run(client, name, bundle, progress, options.store)
+    options.remember(board.name, name)
     _tell(activation, board.name, bundle.notices, as_json)
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @options.board
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder.")
+@click.option(
+    "-o", "--output", "folder", required=True, metavar="DIR", type=options.FOLDER, help="Where to put it: a new folder."
+)
 @options.conversion
 @options.as_json
-def convert(model: Path, board_name: str | None, output: Path, as_json: bool, **conversion: Any) -> None:
-    """Do the host's part of a deploy alone: what would be pushed, into a folder."""
+def convert(model: Path, board_name: str | None, folder: Path, as_json: bool, **conversion: Any) -> None:
+    """Do the host's part of a deploy alone: what would be pushed, into a folder. `host deploy` takes it from there."""
     from host.progress import shown
 
-    board = options.chosen_board(board_name)
+    profile = options.chosen_board(board_name).facts()
     with shown() as progress:
-        bundle = _bundle(model, board.facts(), progress.stage, conversion)
-        bundle.write(output)
+        bundle = _bundle(model, profile, progress, conversion)
+        bundle.write(folder)
     if as_json:
-        click.echo(bundle.manifest.model_dump_json())
+        manifest = bundle.manifest.model_dump(mode="json")
+        output.say_json(
+            {
+                "folder": str(folder),
+                "bundle": bundle.manifest.bundle_id,
+                "notices": bundle.notices,
+                "manifest": manifest,
+            }
+        )
         return
-    for notice in bundle.notices:
-        click.echo(f"note: {notice}")
-    click.echo(f"wrote {output}: bundle {bundle.manifest.bundle_id[:12]} for {board.facts().title}")
+    _tell_notices(bundle.notices)
+    output.say(f"wrote {folder}: bundle {bundle.manifest.bundle_id[:12]} for {profile.title}")
 
 
 @click.command()
@@ -60,16 +75,15 @@ def convert(model: Path, board_name: str | None, output: Path, as_json: bool, **
 @options.as_json
 def models(board_name: str | None, as_json: bool) -> None:
     """The models of a board: state, version, size."""
-    from host.cli.output import show
     from host.connect import connect
     from host.report.tables import models_table
 
     with connect(options.chosen_board(board_name)) as client:
         found = client.models()
     if as_json:
-        click.echo(json.dumps([model.model_dump(mode="json") for model in found]))
+        output.say_json([model.model_dump(mode="json") for model in found])
     else:
-        show(models_table(found))
+        output.show(models_table(found))
 
 
 @click.command()
@@ -100,30 +114,34 @@ def remove(board_name: str | None, model_name: str | None) -> None:
     name = options.chosen_model(board, model_name)
     with connect(board) as client:
         client.remove(name)
-    click.echo(f"removed {name} from {board.name}")
+    options.forget(board.name, name)
+    output.say(f"removed {name} from {board.name}")
 
 
-def _bundle(model: Path, profile: Any, on_step: Any, conversion: dict[str, Any]) -> Any:
+def _bundle(model: Path, profile: "Profile", progress: "Progress", conversion: dict[str, Any]) -> "Bundle":
     from host.bundle import Request, make
 
-    conversion["options"] = conversion.pop("runtime_options")
-    return make(Request(model=model, **conversion), profile, on_step)
+    return make(Request(model=model, **conversion), profile, progress.stage)
 
 
-def _tell(activation: Activation, board: str, notices: tuple[str, ...], as_json: bool) -> None:
+def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"board": board, "notices": notices, **activation.model_dump(mode="json")}))
+        output.say_json({"board": board, "notices": notices, **activation.model_dump(mode="json")})
         return
+    _tell_notices(notices)
+    what = "already served" if activation.unchanged else "deployed"
+    output.say(f"{what}: {activation.model} on {board}, bundle {activation.bundle[:12]}")
+    count = f"{activation.golden_count} golden {'input' if activation.golden_count == 1 else 'inputs'}"
+    agreement = "no difference" if activation.sqnr_db is None else f"{activation.sqnr_db:.1f} dB SQNR"
+    output.say(
+        f"proven on {count} ({activation.golden_source}): {agreement} to this machine's ONNX Runtime, "
+        f"{activation.tolerance_db:g} dB needed"
+    )
+    if not activation.unchanged:
+        outage = f"{activation.outage_s:.1f} s without service" if activation.outage_s else "no outage"
+        output.say(f"loaded in {activation.load_s:.2f} s, {outage}")
+
+
+def _tell_notices(notices: tuple[str, ...]) -> None:
     for notice in notices:
-        click.echo(f"note: {notice}")
-    sqnr = "bit-equal" if activation.sqnr_db is None else f"{activation.sqnr_db:.1f} dB SQNR"
-    click.echo(
-        f"{'already served' if activation.unchanged else 'deployed'}: {activation.model} on {board}, "
-        f"bundle {activation.bundle[:12]}"
-    )
-    click.echo(
-        f"golden outputs: {sqnr} against ONNX Runtime on the host, at least {activation.tolerance_db:g} dB asked for "
-        f"({activation.golden_count} inputs: {activation.golden_source})"
-    )
-    outage = f", outage {activation.outage_s:.1f} s" if activation.outage_s else ", no outage"
-    click.echo(f"loaded in {activation.load_s:.2f} s{outage}")
+        output.say(f"note: {notice}")

@@ -1,5 +1,6 @@
 """Flags that several commands share: one spelling each."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,8 @@ Command = Callable[..., Any]
 
 board = click.option("--board", "board_name", metavar="NAME", help="Default: the board of the last deploy.")
 model = click.option("--model", "model_name", metavar="NAME", help="Default: what was deployed there last.")
-as_json = click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+as_json = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on stdout.")
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def conversion(command: Command) -> Command:
@@ -32,9 +34,11 @@ def conversion(command: Command) -> Command:
 def _shape(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for value in values:
-        name, equals, sizes = value.rpartition("=")
-        if not equals or not name or not all(size.strip().isdigit() and int(size) > 0 for size in sizes.split(",")):
+        name, _, sizes = value.rpartition("=")
+        if not name or not re.fullmatch(r"[1-9][0-9]*(,[1-9][0-9]*)*", sizes.replace(" ", ""), re.ASCII):
             raise click.BadParameter(f"{value!r} is not like image=1,3,256,256")
+        if name in shapes:
+            raise click.BadParameter(f"{name!r} is given twice")
         shapes[name] = tuple(int(size) for size in sizes.split(","))
     return shapes
 
@@ -47,6 +51,8 @@ def _runtime_options(
         name, equals, text = value.partition("=")
         if not equals or not name:
             raise click.BadParameter(f"{value!r} is not like threads=1")
+        if name in options:
+            raise click.BadParameter(f"{name!r} is given twice")
         options[name] = _scalar(text)
     return options
 
@@ -56,10 +62,17 @@ def _scalar(text: str) -> str | int | float | bool:
         return text == "true"
     for kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             continue
+        return number if math.isfinite(number) else text
     return text
+
+
+def _finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number of dB")
+    return value
 
 
 _CONVERSION = (
@@ -74,18 +87,26 @@ _CONVERSION = (
     click.option("--precision", metavar="P", help="Default: the first of the board's profile."),
     click.option(
         "--preprocess",
+        metavar="FILE",
         type=click.Path(path_type=Path, dir_okay=False),
         help="TOML with color, layout, scale, mean, std: how images become the input.",
     ),
     click.option(
         "--calibrate",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of images: the first 8 become the golden inputs. Default: noise.",
+        metavar="DIR",
+        type=FOLDER,
+        help="Images: the first 8 become the golden inputs. Default: noise.",
     ),
-    click.option("--tolerance-db", type=float, help="Least SQNR of the golden outputs. Default: of the profile."),
+    click.option(
+        "--tolerance-db",
+        metavar="DB",
+        type=float,
+        callback=_finite,
+        help="Least SQNR of the golden outputs. Default: of the profile.",
+    ),
     click.option(
         "--option",
-        "runtime_options",
+        "options",
         multiple=True,
         callback=_runtime_options,
         metavar="NAME=VALUE",
@@ -94,11 +115,12 @@ _CONVERSION = (
 )
 
 
-def valid_name(name: str) -> str:
+def check_name(name: str) -> None:
     """InputError where it is no name for a model."""
     if not re.fullmatch(MODEL_NAME, name):
-        raise InputError(f"{name!r} is no name for a model", "take letters, digits, dot, dash, underscore; 64 at most")
-    return name
+        raise InputError(
+            f"{name!r} is no name for a model", "take letters, digits, dot, dash and underscore; 64 at most"
+        )
 
 
 def boards() -> Boards:
@@ -131,6 +153,23 @@ def chosen_model(board: Board, name: str | None) -> str:
     found = last().model(board.name)
     click.echo(f"model: {found} (deployed to {board.name} last)", err=True)
     return found
+
+
+def remember(board: str, model: str) -> None:
+    """What the next command takes by default."""
+    _told_if_not(lambda: last().remember(board, model))
+
+
+def forget(board: str, model: str) -> None:
+    """A model that was removed is no default any more."""
+    _told_if_not(lambda: last().forget(board, model))
+
+
+def _told_if_not(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:  # the deploy itself has succeeded
+        click.echo(f"host: the next command must be told --board and --model: {error}", err=True)
 
 
 def store() -> "Store":

@@ -1,5 +1,7 @@
-"""Rows -> what a person or a program reads.
+"""Rows, answers and counters -> what a person or a program reads.
 
-tables.py    tables for a terminal or a log         values.py    one figure as text, or why there is none
-layout.py    what those are made of                 records.py   JSON and CSV, by the keys of contract/results.py
+tables.py       rows, models and boards as tables for a terminal or a log
+inferences.py   what a model said of files, as tables and JSON      stats.py   what an agent counts, as tables
+values.py       one figure as text, or why there is none            layout.py  what tables are made of
+records.py      rows as JSON and CSV, by the keys of contract/results.py
 """

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
 
-FOLDING = ("What", "Value", "Model", "Source", "Runtime")  # columns of names and prose; the others are never cut
+# Columns of names and prose; the others are never cut.
+FOLDING = ("What", "Value", "Model", "Source", "Runtime", "File", "Output", "Address")
 
 
 class Notes:
@@ -40,6 +42,14 @@ def table(*heads: str, numbers: Iterable[str] = ()) -> "Table":
 def add_row(shown: "Table", *values: str) -> None:
     """A row of `values` as they are; `Table.add_row` would read them as markup."""
     shown.add_row(*(text(value) for value in values))
+
+
+def apart(parts: Iterable["RenderableType"]) -> list["RenderableType"]:
+    """The parts, an empty line between each two."""
+    spaced: list[RenderableType] = []
+    for part in parts:
+        spaced += [text(""), part] if spaced else [part]
+    return spaced
 
 
 def text(value: str, style: str = "") -> "Text":

@@ -3,37 +3,39 @@
 from typing import TYPE_CHECKING
 
 from contract.api import ModelStats, Stats, Telemetry
-from host.report.layout import Notes, add_row, table, text
+from host.report.layout import Notes, add_row, apart, table, text
 from host.report.values import mebibytes, milliseconds
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
+_GIB = 2**30
+
 
 def stats_table(stats: Stats) -> "Group":
-    """The agent, its models, its board."""
+    """The agent, its models and how long their clients wait, its board."""
     from rich.console import Group
 
     notes = Notes()
-    held = f", held by {stats.held_by}" if stats.held_by else ""
-    return Group(
-        text(f"boardfit {stats.version}, profile {stats.profile}, up {_duration(stats.uptime_s)}{held}", "bold"),
-        text(""),
-        _models(stats.models, notes),
-        text(""),
-        text(_board(stats.board)),
-        text(f"agent {_mebibytes(stats.agent_rss_bytes)}"),
-        *notes.lines(),
+    parts: list[RenderableType] = [text(_headline(stats), "bold")]
+    parts.append(_models(stats.models, notes) if stats.models else text("No models."))
+    if any(model.latency.count for model in stats.models):
+        parts.append(_latencies(stats.models))
+    parts.append(Group(*map(text, _board(stats.board)), *notes.lines()))
+    return Group(*apart(parts))
+
+
+def _headline(stats: Stats) -> str:
+    held = f"; held by {stats.held_by}" if stats.held_by else ""
+    return (
+        f"boardfit {stats.version}, profile {stats.profile}, up {_duration(stats.uptime_s)}, "
+        f"{_mebibytes(stats.agent_rss_bytes)} MiB{held}"
     )
 
 
 def _models(models: tuple[ModelStats, ...], notes: Notes) -> "RenderableType":
-    if not models:
-        return text("No models.")
-    counts, latencies = ("Requests", "Failed", "503", "Queue"), ("p50 ms", "p90 ms", "p99 ms")
-    shown = table("Model", "State", numbers=(*counts, *latencies, "Restarts", "Memory"))
+    shown = table("Model", "State", numbers=("Requests", "Failed", "Refused", "Queue", "Restarts", "Worker MiB"))
     for model in models:
-        latency = (model.latency.p50_ms, model.latency.p90_ms, model.latency.p99_ms)
         add_row(
             shown,
             model.name,
@@ -41,30 +43,53 @@ def _models(models: tuple[ModelStats, ...], notes: Notes) -> "RenderableType":
             f"{model.requests:,}",
             f"{model.failures:,}",
             f"{model.rejected:,}",
-            f"{model.in_flight}/{model.queue_length}",
-            *("-" if value is None else milliseconds(value) for value in latency),
+            f"{model.in_flight} of {model.queue_length}",
             f"{model.restarts:,}",
             _mebibytes(model.worker_rss_bytes),
         )
     return shown
 
 
-def _board(board: Telemetry) -> str:
-    parts = [f"board CPU {'n/a' if board.cpu_percent is None else f'{board.cpu_percent:.0f} %'}"]
-    parts.append(f"memory {_mebibytes(board.memory_available_bytes)} free of {_mebibytes(board.memory_total_bytes)}")
-    parts += [f"{name} {value:.0f} °C" for name, value in board.temperatures_c.items()]
+def _latencies(models: tuple[ModelStats, ...]) -> "RenderableType":
+    shown = table("Model", numbers=("Answered", "Mean ms", "p50 ms", "p90 ms", "p99 ms", "Max ms"))
+    for model in models:
+        latency = model.latency
+        figures = (latency.mean_ms, latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.max_ms)
+        waited = ("n/a" if value is None else milliseconds(value) for value in figures)
+        add_row(shown, model.name, f"{latency.count:,}", *waited)
+    return shown
+
+
+def _board(board: Telemetry) -> list[str]:
+    cpu = "n/a" if board.cpu_percent is None else f"{board.cpu_percent:.0f} %"
+    swap = "" if not board.swap_used_bytes else f", {_gibibytes(board.swap_used_bytes)} GiB swapped out"
+    free, total = _gibibytes(board.memory_available_bytes), _gibibytes(board.memory_total_bytes)
+    lines = [f"Board: CPU {cpu}, memory {free} of {total} GiB free{swap}"]
+    moving = [f"{name} {value:.0f} °C" for name, value in board.temperatures_c.items()]
     if board.clocks_mhz:
-        parts.append(f"clocks up to {max(board.clocks_mhz.values()):,.0f} MHz")
+        moving.append(f"clocks up to {max(board.clocks_mhz.values()):,.0f} MHz")
     if board.power_mode:
-        parts.append(board.power_mode)
-    return ", ".join(parts)
+        moving.append(f"power mode {board.power_mode}")
+    if moving:
+        lines.append(", ".join(moving))
+    unread: dict[str, list[str]] = {}
+    for name, reason in board.unmet.items():
+        unread.setdefault(reason, []).append(name.removesuffix("_c").removesuffix("_mhz").replace("_", " "))
+    return lines + [f"Not read: {', '.join(names)} ({reason})" for reason, names in unread.items()]
 
 
 def _mebibytes(value: int | None) -> str:
-    return "n/a" if value is None else f"{mebibytes(value)} MiB"
+    return "n/a" if value is None else mebibytes(value)
+
+
+def _gibibytes(value: int | None) -> str:
+    return "n/a" if value is None else f"{value / _GIB:.1f}"
 
 
 def _duration(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour:02d} h"
     return f"{hours} h {minute:02d} min" if hours else f"{minute} min {second:02d} s"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from contract.api import ModelInfo
 from contract.results import BenchRow
 from host.report.layout import Notes, add_row, table, text
-from host.report.values import LABELS, bare, figure, figure_or_reason, is_explained, steadiness, why_missing
+from host.report.values import LABELS, NOT_MEASURED, bare, figure, figure_or_reason, steadiness, why_missing
 from host.statistics import trial_interval
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
+MANY = 4  # figures that are null for one reason are told in one line
 BUNDLE_CHARACTERS = 12  # of 64: as many as tell bundles apart
 
 TRIAL_COLUMNS = {
@@ -138,9 +139,12 @@ def _subject(row: BenchRow) -> str:
 def _one_trial(row: BenchRow) -> list["RenderableType"]:
     facts = {"Id": row.id, "Measured": _measured(row)}
     if row.failure is None:
-        facts |= {label: figure_or_reason(row, key) for key, label in LABELS.items() if is_explained(row, key)}
-        unmeasured = [label for key, label in LABELS.items() if not is_explained(row, key)]
-        facts["Not measured"] = "; ".join(unmeasured) or "none"
+        together = _together(row)
+        apart = {
+            key: label for key, label in LABELS.items() if not any(label in labels for labels in together.values())
+        }
+        facts |= {label: figure_or_reason(row, key) for key, label in apart.items()}
+        facts["Not measured"] = "\n".join(f"{'; '.join(labels)}{why}" for why, labels in together.items()) or "none"
         facts["Steady"] = steadiness(row)
     else:
         facts["Failure"] = row.failure_code or "n/a (without a code)"
@@ -152,10 +156,20 @@ def _one_trial(row: BenchRow) -> list["RenderableType"]:
     return [shown]
 
 
+def _together(row: BenchRow) -> dict[str, list[str]]:
+    """Figures that are null for one reason, told together: those not measured, and where it is the same for many."""
+    missing: dict[str, list[str]] = {}
+    for key, label in LABELS.items():
+        if row.figures()[key] is None:
+            missing.setdefault(why_missing(row, key), []).append(label)
+    told = {f" ({why})": labels for why, labels in missing.items() if why != NOT_MEASURED and len(labels) >= MANY}
+    return ({"": missing[NOT_MEASURED]} if NOT_MEASURED in missing else {}) | told
+
+
 def _circumstances(row: BenchRow) -> dict[str, str]:
     facts = {"Flags": _flags(row)}
-    if _unjudged(row):
-        facts["Flags not judged"] = _unjudged(row)
+    if unjudged := _unjudged([row]):
+        facts["Flags not judged"] = unjudged
     facts["Models stopped for it"] = ", ".join(row.stopped_models) or "none"
     if row.environment:
         facts["Machine"] = f"{row.environment.machine}, {row.environment.os_image}"
@@ -176,7 +190,8 @@ def _several_trials(trials: Sequence[BenchRow]) -> list["RenderableType"]:
         for label, cells in _summary(ran, notes).items():
             add_row(shown, label, "", *cells)
     flags = [f"{row.id}: {_flags(row)}" for row in trials if row.flags]
-    flags += [f"Flags not judged: {unjudged}" for unjudged in dict.fromkeys(map(_unjudged, trials)) if unjudged]
+    if unjudged := _unjudged(trials):
+        flags.append(f"Flags not judged: {unjudged}")
     return [shown, *notes.lines(), *map(text, flags), text(legend)]
 
 
@@ -224,10 +239,17 @@ def _flags(row: BenchRow) -> str:
     return ", ".join(row.flags).replace("_", " ") or "none"
 
 
-def _unjudged(row: BenchRow) -> str:
-    """Flags that may be up or not, each with the reason why that could not be told."""
-    reasons = {key: reason for key, reason in row.unmet.items() if key.startswith("flags.")}
-    return "; ".join(f"{key.removeprefix('flags.').replace('_', ' ')} ({why})" for key, why in reasons.items())
+def _unjudged(rows: Sequence[BenchRow]) -> str:
+    """Flags that may be up or not in one of the rows, by the reason why that could not be told, each told once."""
+    reasons: dict[str, str] = {}
+    for row in rows:
+        for key, reason in row.unmet.items():
+            if key.startswith("flags."):
+                reasons.setdefault(key.removeprefix("flags.").replace("_", " "), reason)
+    flags: dict[str, list[str]] = {}
+    for flag, reason in reasons.items():
+        flags.setdefault(reason, []).append(flag)
+    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in flags.items())
 
 
 def boards_table(boards: Sequence[tuple[str, str, str, str]]) -> "RenderableType":

@@ -76,11 +76,6 @@ def figure_or_reason(row: BenchRow, key: str) -> str:
     return f"n/a ({why_missing(row, key)})" if value is None else figure(key, value)
 
 
-def is_explained(row: BenchRow, key: str) -> bool:
-    """Whether there is more to say of a figure than "not measured"."""
-    return row.figures()[key] is not None or why_missing(row, key) != NOT_MEASURED
-
-
 def why_missing(row: BenchRow, key: str) -> str:
     """Why a figure of a row is null."""
     if row.failure is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Row, Select, insert, select
+from sqlalchemy import ColumnElement, Row, Select, delete, false, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from contract.results import BenchRow
@@ -48,6 +48,11 @@ class Store:
     def name(self) -> str:
         """Path or URL, fit to be shown: no password in it."""
         return self._database.name
+
+    def check_writable(self) -> None:
+        """ResultsReadOnlyError and its kin now, rather than after something was measured."""
+        with self._database.writing() as connection:
+            connection.execute(delete(ROWS).where(false()))  # to begin a transaction alone, SQLite needs no permission
 
     def new_id(self) -> str:
         """An id that no row has: 8 characters, 39 bits."""

@@ -1,13 +1,17 @@
-"""Rows to store and to show."""
+"""Rows to store and to show; an agent to talk to, and a user's home."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import live
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from contract.results import BenchRow, Conditions, Environment, Latency, Mean, Memory
+from host.client import AgentClient
+from host.store import Store
 
 START = datetime(2025, 11, 24, 7, 30, 0, 123456, tzinfo=UTC)
 LETTERS = "abcdefghjk"
@@ -106,3 +110,32 @@ def samples_ns() -> npt.NDArray[np.int64]:
     samples = np.random.default_rng(0).integers(11_000_000, 16_000_000, 1000)
     samples[0] = 34_500_000
     return samples
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Agent]:
+    """One for a whole module, with a token: what a test deploys there has a name of its own."""
+    with live.listening(tmp_path_factory.mktemp("agent"), token=live.TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+def client(agent: live.Agent) -> Iterator[AgentClient]:
+    """Of that agent."""
+    with AgentClient.connect("board", f"http://127.0.0.1:{agent.port}", live.TOKEN) as connected:
+        yield connected
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Empty results."""
+    return Store.open(tmp_path / "results.sqlite")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user who has nothing yet, on a terminal of 80 columns."""
+    monkeypatch.setenv("BOARDFIT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("BOARDFIT_RESULTS", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path / "home"

@@ -1,0 +1,121 @@
+import io
+import sys
+import time
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress as RichProgress
+
+from contract.api import Job, JobState
+from host import progress
+from host.progress import Bar, Lines, on_job, shown
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What time it is."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_line_for_each_stage_and_one_now_and_then_within(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.stage("loading")
+    lines.stage("loading")
+    lines.advance(0, 0)
+    lines.stage("running")
+    for done in range(0, 1_000_000, 1000):
+        clock[0] += 0.011
+        lines.advance(done, 1_000_000)
+    lines.note("done with it")
+    assert stream.getvalue().splitlines() == [
+        "loading ...",
+        "running ...",
+        "running: 454,000 of 1,000,000",
+        "running: 909,000 of 1,000,000",
+        "done with it",
+    ]
+
+
+class Terminal(io.StringIO):
+    """A terminal to the eye of a program."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return stream
+
+
+def test_a_bar_on_a_terminal_which_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_a_terminal(monkeypatch)
+    with shown() as told:
+        assert isinstance(told, Bar)
+        told.stage("desktop: [red]running")
+        told.advance(1000, 1000)
+        told.note("trial 1 of 3: stored [bold]")
+    text = terminal.getvalue()
+    assert "desktop: [red]running" in text  # names are never read as markup
+    assert "1,000 of 1,000" in text
+    assert "trial 1 of 3: stored [bold]" in text
+    assert text.rstrip("\n").endswith("\x1b[2K")  # the line is wiped
+
+
+def test_the_cursor_comes_back_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_a_terminal(monkeypatch)
+
+    def work() -> None:
+        with shown() as told:
+            told.stage("running")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert terminal.getvalue().rindex("\x1b[?25h") > terminal.getvalue().rindex("\x1b[?25l")
+
+
+def test_a_stage_begins_without_what_the_one_before_had_done(clock: list[float]) -> None:
+    bars = RichProgress(console=Console(file=io.StringIO()))
+    bar = Bar(bars)
+    bar.stage("running")
+    bar.advance(7, 10)
+    bar.stage("deciding")
+    bar.stage("deciding")
+    [task] = bars.tasks
+    assert (task.description, task.completed, task.total, task.fields["count"]) == ("deciding", 0, None, "")
+
+
+def test_a_bar_is_drawn_seldom_but_to_its_end(clock: list[float]) -> None:
+    bars = RichProgress(console=Console(file=io.StringIO()))
+    bar = Bar(bars)
+    bar.stage("running")
+    seen = []
+    for done in range(1, 1001):
+        clock[0] += 0.01
+        bar.advance(done, 1000)
+        seen.append(bars.tasks[0].completed)
+    assert seen[-1] == 1000
+    assert len(set(seen)) == pytest.approx(10 / progress.BAR_EVERY_S, rel=0.1)
+
+
+def test_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with shown() as told:
+        told.stage("loading")
+    assert stream.getvalue() == "loading ...\n"
+
+
+def test_of_a_job_on_a_board() -> None:
+    stream = io.StringIO()
+    job = Job(id="1", kind="bench", model="m", state=JobState.RUNNING, revision=1, stage="loading", done=1, total=2)
+    on_job("desktop", Lines(stream), job)
+    assert stream.getvalue() == "desktop: loading ...\n"

@@ -1,0 +1,23 @@
+"""What a flow told of its progress, kept for a test to look at."""
+
+from dataclasses import dataclass, field
+
+from host.progress import Progress
+
+
+@dataclass
+class Told(Progress):
+    """`stages` in order, `done` as (done, total), `notes`."""
+
+    stages: list[str] = field(default_factory=list)
+    done: list[tuple[int, int]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def advance(self, done: int, total: int) -> None:
+        self.done.append((done, total))
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
