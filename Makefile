@@ -44,7 +44,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/vermin --target=3.6- --violations --no-tips --quiet agent/worker
+	$(BIN)/vermin --target=3.6- --eval-annotations --violations --no-tips --quiet agent/worker
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

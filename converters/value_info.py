@@ -33,7 +33,7 @@ def dims_of(value: ValueInfoProto) -> tuple[Dim, ...] | None:
 
 def set_shape(tensor: TypeProto.Tensor, shape: Shape) -> None:
     """Declare a static shape."""
-    tensor.shape.Clear()
+    tensor.ClearField("shape")
     tensor.shape.SetInParent()  # a scalar has a shape without dimensions
     for size in shape:
         tensor.shape.dim.add().dim_value = size

@@ -69,7 +69,7 @@ def _ancestors(graph: GraphProto, output: str) -> list[NodeProto]:
     wanted, found = {output}, []
     for node in reversed(graph.node):  # sorted topologically, as onnx.checker has made sure
         if wanted.intersection(node.output):
-            wanted.update(node.input)
+            wanted.update(filter(None, node.input))  # "" stands for an input left out
             found.append(node)
     return found[::-1]
 
