@@ -1,4 +1,4 @@
-"""The rooms and who may enter which (pyproject.toml, [tool.importlinter]); how long a module may be; what loads when."""
+"""Who may import whom (pyproject.toml, [tool.importlinter]), how long a module may be, what loads when."""
 
 import subprocess
 import sys
