@@ -16,6 +16,7 @@ help:
 # A stamp per set of extras, renewed when pyproject.toml changes: a second `make` does nothing.
 $(VENV)/.host: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
