@@ -19,6 +19,9 @@ Layout = Literal["NCHW", "NHWC"]
 Decision = Literal["good", "defective", "uncalibrated"]
 FloatMap = NDArray[np.float32]
 
+LEAST_USUAL = 0.01
+"""Floor of a training error map, relative to its mean."""
+
 # Every 16th colour of matplotlib's "inferno" (N. Smith and S. van der Walt, 2015, CC0): perceptually uniform, readable
 # with colour-blind eyes and in print.
 _INFERNO = bytes.fromhex(
@@ -88,6 +91,29 @@ def _smooth_columns(values: FloatMap, kernel: NDArray[np.float64]) -> FloatMap:
 def anomaly_map(image: NDArray[Any], reconstruction: NDArray[Any], spec: Score, layout: Layout = "NCHW") -> FloatMap:
     """`error_map` smoothed by `spec.sigma`: float32 (H,W), in squared units of the model's input; same errors."""
     return gaussian_smooth(error_map(image, reconstruction, layout), spec.sigma)
+
+
+def normalised_map(anomaly: FloatMap, training_error: FloatMap) -> FloatMap:
+    """`anomaly` in multiples of what is usual at each pixel: float32 (H,W), without a unit; 1 where it is as usual.
+
+    `training_error` is the mean of the `anomaly_map`s of good training images, (H,W): high at edges and imprints, where
+    every reconstruction errs, so that they hide no defect elsewhere. Its smallest values, below `LEAST_USUAL` of its
+    mean, are raised to that: where a model is almost always right nothing else may divide by almost zero.
+    InputMismatchError where the shapes differ, NonFiniteError for a training error that is not finite, negative or 0
+    everywhere.
+    """
+    if anomaly.shape != training_error.shape:
+        raise InputMismatchError(
+            f"anomaly map {anomaly.shape}, training error map {training_error.shape}",
+            "take the training error map of the same model",
+        )
+    usual = float(training_error.mean())
+    if not (math.isfinite(usual) and usual > 0 and training_error.min() >= 0):
+        raise NonFiniteError(
+            f"the training error map has the mean {usual} and the minimum {training_error.min()}",
+            "compute it from good images the model reconstructs",
+        )
+    return np.asarray(anomaly / np.maximum(training_error, np.float32(LEAST_USUAL * usual)), np.float32)
 
 
 def score(anomaly: FloatMap) -> float:

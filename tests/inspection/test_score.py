@@ -12,7 +12,17 @@ from scipy.ndimage import gaussian_filter
 
 from contract import manifest
 from inspection.errors import InputMismatchError, NonFiniteError
-from inspection.score import Score, anomaly_map, decide, error_map, gaussian_smooth, render_map, score
+from inspection.score import (
+    LEAST_USUAL,
+    Score,
+    anomaly_map,
+    decide,
+    error_map,
+    gaussian_smooth,
+    normalised_map,
+    render_map,
+    score,
+)
 
 RNG = np.random.default_rng(0)
 IMAGE, RECONSTRUCTION = RNG.random((2, 1, 3, 6, 5), np.float32)
@@ -99,6 +109,42 @@ def test_the_score_is_the_maximum_of_the_smoothed_error() -> None:
     expected = gaussian_filter(error_map(IMAGE, RECONSTRUCTION), 2.0).max()
     assert score(anomaly) == pytest.approx(expected, abs=1e-6)
     assert type(score(anomaly)) is float
+
+
+def test_a_usual_error_is_one_and_the_same_error_elsewhere_is_more() -> None:
+    usual = np.array([[1, 4], [1, 2]], np.float32)
+    anomaly = np.array([[4, 4], [1, 1]], np.float32)
+    normalised = normalised_map(anomaly, usual)
+    assert normalised.dtype == np.float32
+    assert normalised.tolist() == [[4, 1], [1, 0.5]]
+
+
+def test_almost_no_usual_error_does_not_blow_up_the_score() -> None:
+    usual = np.array([[0, 1e-12], [2, 2]], np.float32)
+    np.testing.assert_allclose(normalised_map(np.ones_like(usual), usual)[0], 1 / LEAST_USUAL, rtol=1e-6)
+
+
+def test_the_unit_of_the_error_does_not_matter() -> None:
+    usual, anomaly = RNG.random((2, 4, 4), np.float32)
+    np.testing.assert_allclose(
+        normalised_map(anomaly * 65025, usual * 65025), normalised_map(anomaly, usual), rtol=1e-5
+    )
+
+
+def test_the_training_error_of_another_size_is_refused() -> None:
+    with pytest.raises(InputMismatchError, match=r"\(2, 2\), training error map \(2, 3\)"):
+        normalised_map(np.ones((2, 2), np.float32), np.ones((2, 3), np.float32))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0, 0.0])
+def test_a_training_error_that_is_none_is_refused(wrong: float) -> None:
+    usual = np.full((2, 2), wrong, np.float32)
+    with pytest.raises(NonFiniteError, match="training error map"):
+        normalised_map(np.ones((2, 2), np.float32), usual)
+    if wrong:
+        usual[0, 0] = 1e3 if wrong < 0 else 1
+        with pytest.raises(NonFiniteError):
+            normalised_map(np.ones((2, 2), np.float32), usual)
 
 
 def test_defective_is_above_the_threshold() -> None:
