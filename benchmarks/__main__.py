@@ -2,11 +2,14 @@
 
 import sys
 
-from benchmarks import agent_at_rest, concurrent_clients, fidelity, infer_overhead
+from benchmarks import agent_at_rest, compression_speed, concurrent_clients, fidelity, infer_overhead
+
+
+SCRIPTS = (agent_at_rest, fidelity, infer_overhead, concurrent_clients, compression_speed)
 
 
 def main() -> int:
-    passed = [script.main() for script in (agent_at_rest, fidelity, infer_overhead, concurrent_clients)]
+    passed = [script.main() for script in SCRIPTS]
     return 0 if all(passed) else 1
 
 

@@ -10,6 +10,10 @@ import zoo
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from compression.autoencoder import AutoencoderSpec, low_pass_weights, set_inspection, to_onnx
+from inspection.preprocess import Preprocessing
+from inspection.score import Score
+
 Array = NDArray[Any]
 
 
@@ -71,3 +75,58 @@ def falling(*shape: int, seed: int = 0) -> Array:
 
 def relative_difference(a: Array, b: Array) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+def autoencoder() -> ModelProto:
+    """The reference inspection model, of 0.35 M weights: image (1, 3, 32, 32)."""
+    spec = AutoencoderSpec(32, (16, 32, 64, 128))
+    made = to_onnx(spec, low_pass_weights(spec), np.full((3, 32, 32), 0.5, np.float32))
+    set_inspection(made, Preprocessing(height=32, width=32), Score())
+    return made
+
+
+def classifier(seed: int = 0) -> ModelProto:
+    """As torch exports one: normalisation, Clip, a depthwise layer, a shared kernel, pooling and a Gemm head."""
+    rng = np.random.default_rng(seed)
+    constants: dict[str, np.ndarray] = {
+        "features.0.weight": falling(32, 3, 3, 3),
+        "depth.weight": falling(32, 1, 3, 3),
+        "point.weight": falling(64, 32, 1, 1),
+        "block.weight": falling(64, 64, 3, 3),
+        "head.weight": falling(50, 64),
+        "head.bias": images(50),
+        "low": np.float32(0),
+        "high": np.float32(6),
+    }
+    nodes, value = [], "x"
+
+    def add(operator: str, *inputs: str, name: str, **attributes: Any) -> None:
+        nonlocal value
+        nodes.append(helper.make_node(operator, [value, *inputs], [f"/{name}_output_0"], name=f"/{name}", **attributes))
+        value = nodes[-1].output[0]
+
+    def norm(channels: int, name: str) -> None:
+        rows = {
+            "scale": rng.uniform(0.5, 2, channels),
+            "B": rng.normal(size=channels),
+            "mean": rng.normal(size=channels),
+            "var": rng.uniform(0.5, 2, channels),
+        }
+        constants.update({f"{name}.{key}": row.astype(np.float32) for key, row in rows.items()})
+        add("BatchNormalization", *(f"{name}.{key}" for key in rows), name=name)
+
+    add("Conv", "features.0.weight", name="features/0/Conv", strides=[2, 2], pads=[1, 1, 1, 1])
+    norm(32, "features/1/BatchNormalization")
+    add("Clip", "low", "high", name="features/2/Clip")
+    add("Conv", "depth.weight", name="depth/Conv", group=32, pads=[1, 1, 1, 1])
+    norm(32, "depth/BatchNormalization")
+    add("Conv", "point.weight", name="point/Conv")
+    norm(64, "point/BatchNormalization")
+    for turn in range(2):
+        add("Conv", "block.weight", name=f"block/Conv_{turn}", pads=[1, 1, 1, 1])
+        add("Relu", name=f"block/Relu_{turn}")
+    add("GlobalAveragePool", name="pool")
+    add("Flatten", name="flatten")
+    add("Gemm", "head.weight", "head.bias", name="head/Gemm", transB=1)
+    nodes[-1].output[0] = "y"
+    return chain(nodes, ("N", 3, 32, 32), **constants)
