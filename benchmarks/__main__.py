@@ -4,7 +4,6 @@ import sys
 
 from benchmarks import agent_at_rest, compression_speed, concurrent_clients, fidelity, infer_overhead
 
-
 SCRIPTS = (agent_at_rest, fidelity, infer_overhead, concurrent_clients, compression_speed)
 
 
