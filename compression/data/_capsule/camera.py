@@ -23,7 +23,7 @@ def expose(scene: Scene, size: int, damage: Damage) -> Grid:
     """The picture without noise: (size,size,3) float32, 0..1, gamma 2.2."""
     x, y = _pixels(size)
     along, across = _to_capsule(x, y, scene)
-    inside = sigmoid(-distance(along, across, damage.narrowing) * (scene.scale / 0.7))
+    inside = sigmoid(-distance(along, across, damage.narrowing) / 0.7)
     light = blend(_background(x, y, scene), _capsule(along, across, scene, damage), inside)
     lamp = scene.gain + (scene.gradient_x * x + scene.gradient_y * y) / 128
     return np.asarray(np.clip(light * lamp[..., None], 0, 1) ** (1 / 2.2))
@@ -42,8 +42,7 @@ def _pixels(size: int) -> tuple[Grid, Grid]:
 
 
 def _to_capsule(x: Grid, y: Grid, scene: Scene) -> tuple[Grid, Grid]:
-    along, across = turn(x - scene.shift_x, y - scene.shift_y, scene.angle)
-    return along / scene.scale, across / scene.scale
+    return turn(x - scene.shift_x, y - scene.shift_y, scene.angle)
 
 
 def _capsule(along: Grid, across: Grid, scene: Scene, damage: Damage) -> Grid:
