@@ -18,8 +18,8 @@ class Variation:
     """How much the capsules differ. All but `spin` are half-ranges, uniform around the middle.
 
     spin   rollers turn the capsule under the camera: over which part of the way from one imprint to the next, 0..1, the
-           capsules are spread. The imprint slides over the surface, and the lamp, which the rollers carry along, shines
-           from elsewhere: one number, and hardly a pixel follows it linearly
+           capsules are spread. The imprint slides over the surface and the lamp swings along: one number, and hardly a
+           pixel of the capsule follows it linearly
     shift  of the capsule's centre, in both directions
     turn   of its axis in the picture
     light  of the lamp's brightness, relative, and of its gradient across the picture
