@@ -47,7 +47,7 @@ def main() -> bool:
         tensorly = None
     with tempfile.TemporaryDirectory() as folder:
         kernels, ranks = Path(folder) / "kernels.npz", Path(folder) / "ranks.json"
-        np.savez(kernels, **trained_like(SPEC))  # type: ignore[arg-type]
+        np.savez(kernels, **trained_like(SPEC))  # type: ignore[arg-type]  # numpy types its keywords as flags
         ours: list[dict[str, Any]] = []
         theirs: list[dict[str, Any]] = []
         for _ in range(PAIRS):

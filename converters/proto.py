@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]
-from google.protobuf.message import Message  # type: ignore[import-untyped]
+from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # it ships no types
+from google.protobuf.message import Message  # type: ignore[import-untyped]  # it ships no types
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 
