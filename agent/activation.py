@@ -1,13 +1,16 @@
-"""Start the new version, prove it by its golden inputs, switch; on any error things are as they were."""
+"""Start the new version, prove it by its golden inputs, find its threshold, switch.
+
+On any error things are as they were.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agent import golden
+from agent import calibration, golden
 from agent.dataplane import Dataplane, Served
 from agent.errors import AgentError, NothingToRollBackError
 from agent.exclusive import OnStage
@@ -41,8 +44,7 @@ class Activator:
             async with self.dataplane.board.turn(f"the deploy of {name!r}", on_stage):
                 served = self.dataplane.models.get(name)
                 if served and _serves(served.supervisor, bundle):
-                    on_stage("running the golden inputs")
-                    return self._outcome(served.supervisor, await golden.prove(served.supervisor), 0.0, unchanged=True)
+                    return await self._confirmed(served.supervisor, on_stage)
                 async with self._room(served, on_stage) as stopped_at:
                     new, proof = await self._take_over(deployment, on_stage)
                 return await committed(self._switch(new, served, proof, stopped_at, on_stage))
@@ -72,6 +74,7 @@ class Activator:
             for name, record in self.repository.records().items():
                 with _logged(name):
                     deployment = await asyncio.to_thread(self.repository.deployment, name, record.active)
+                    deployment = replace(deployment, threshold=record.threshold)
                     supervisor = Supervisor(deployment, self.find_launch, self.limits)
                     self.dataplane.models[name] = Served(supervisor)
             for name, served in self.dataplane.models.items():
@@ -98,23 +101,32 @@ class Activator:
             await whole(self._bring_back(old))
             raise
 
+    async def _confirmed(self, supervisor: Supervisor, on_stage: OnStage) -> Activation:
+        """What is served already: proven again, and its threshold found again, as the runtime may be another."""
+        on_stage("running the golden inputs")
+        proof = await golden.prove(supervisor)
+        await _calibrate(supervisor, on_stage)
+        await committed(asyncio.to_thread(self._record, supervisor.deployment))
+        return self._outcome(supervisor, proof, 0.0, unchanged=True)
+
     async def _take_over(self, deployment: Deployment, on_stage: OnStage) -> tuple[Supervisor, Proof]:
         """Up to the point of no return, which is the record on disk. Nothing runs where anything fails."""
         new = Supervisor(deployment, self.find_launch, self.limits)
         try:
             proof = await _started(new, on_stage)
-            await committed(asyncio.to_thread(self._record, deployment))
+            await _calibrate(new, on_stage)
+            await committed(asyncio.to_thread(self._record, new.deployment))
         except BaseException:
             await whole(_end(new))
             raise
         return new, proof
 
     def _record(self, deployment: Deployment) -> None:
-        record = self.repository.records().get(deployment.name)
-        if record is None:
-            self.repository.set_record(deployment.name, Record(active=deployment.bundle))
-        elif record.active != deployment.bundle:
-            self.repository.set_record(deployment.name, Record(active=deployment.bundle, previous=record.active))
+        before = self.repository.records().get(deployment.name)
+        previous = before and (before.previous if before.active == deployment.bundle else before.active)
+        record = Record(active=deployment.bundle, previous=previous, threshold=deployment.threshold)
+        if record != before:
+            self.repository.set_record(deployment.name, record)
 
     async def _switch(
         self, new: Supervisor, served: Served | None, proof: Proof, stopped_at: float | None, on_stage: OnStage
@@ -161,17 +173,22 @@ class Activator:
     def _outcome(self, supervisor: Supervisor, proof: Proof, outage_s: float, unchanged: bool = False) -> Activation:
         deployment, loaded = supervisor.deployment, supervisor.loaded
         assert loaded is not None
+        manifest, score = deployment.manifest, deployment.manifest.score
         return Activation(
             model=deployment.name,
             bundle=deployment.bundle,
             previous=self.repository.record(deployment.name).previous,
             sqnr_db=proof.sqnr_db,
-            tolerance_db=deployment.manifest.golden.tolerance_db,
-            golden_count=deployment.manifest.golden.count,
-            golden_source=deployment.manifest.golden.source,
+            tolerance_db=manifest.golden.tolerance_db,
+            golden_count=manifest.golden.count,
+            golden_source=manifest.golden.source,
             load_s=loaded.load_s,
             outage_s=outage_s,
             unchanged=unchanged,
+            score_method=score and score.method,
+            threshold_model=score and score.threshold,
+            threshold_board=deployment.threshold,
+            good_count=len(manifest.good_images),
         )
 
 
@@ -184,6 +201,14 @@ async def _started(supervisor: Supervisor, on_stage: OnStage) -> Proof:
     await supervisor.start()
     on_stage("running the golden inputs")
     return await golden.prove(supervisor)
+
+
+async def _calibrate(supervisor: Supervisor, on_stage: OnStage) -> None:
+    """Has it decide by the threshold of its good images here; without any, by the model's."""
+    if count := len(supervisor.deployment.manifest.good_images):
+        on_stage(f"finding the threshold from {count} good images")
+        found = await calibration.threshold_of(supervisor)
+        supervisor.deployment = replace(supervisor.deployment, threshold=found)
 
 
 async def _end(supervisor: Supervisor) -> None:

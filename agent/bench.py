@@ -17,7 +17,6 @@ from agent.trial import Trial, environment, measurement
 from agent.uncancelled import whole
 from agent.worker import wire
 from contract.api import BenchRequest, Measurement
-from contract.manifest import Manifest
 from contract.profile import Profile
 from contract.results import Environment
 
@@ -85,7 +84,7 @@ class Bencher:
                 fall.stop()
                 job.samples = bytes(arena.extra(request.runs * SAMPLE_BYTES))
                 job.stage("deciding")
-                decisions_ns = await self._decisions(worker, arena, deployment.manifest, sent)
+                decisions_ns = await self._decisions(worker, arena, deployment, sent)
             finally:
                 await whole(worker.kill())
         finally:
@@ -103,28 +102,28 @@ class Bencher:
         return await worker.request(message, self.limits.request_timeout_s, job.progress)
 
     async def _decisions(
-        self, worker: WorkerProcess, arena: Arena, manifest: Manifest, sent: list[bytes]
+        self, worker: WorkerProcess, arena: Arena, deployment: Deployment, sent: list[bytes]
     ) -> tuple[int, ...]:
         """Nanoseconds from encoded image to decision, one per image that was sent, for a model that decides.
 
         The same steps in the same threads as a request's (agent/api/infer.py); the first image is taken twice, as its
         first time imports what the others find.
         """
-        if manifest.score is None:
+        if deployment.score is None:
             return ()
         images = [content for content in sent if bench_inputs.is_image(content)]
         times_ns = []
         for image in images[:1] + images:
             began = time.perf_counter_ns()
-            await self._decide(worker, arena, manifest, image)
+            await self._decide(worker, arena, deployment, image)
             times_ns.append(time.perf_counter_ns() - began)
         return tuple(times_ns[1:])
 
-    async def _decide(self, worker: WorkerProcess, arena: Arena, manifest: Manifest, image: bytes) -> None:
+    async def _decide(self, worker: WorkerProcess, arena: Arena, deployment: Deployment, image: bytes) -> None:
         slot = arena.slots[0]
-        arena.inputs(slot)[0][:] = await asyncio.to_thread(decision.prepare, manifest, image)
+        arena.inputs(slot)[0][:] = await asyncio.to_thread(decision.prepare, deployment.manifest, image)
         await worker.request({"op": "infer", "slot": slot.index}, self.limits.request_timeout_s)
-        await asyncio.to_thread(decision.judge, manifest, arena.inputs(slot), arena.outputs(slot))
+        await asyncio.to_thread(decision.judge, deployment, arena.inputs(slot), arena.outputs(slot))
 
     def environment(self, name: str) -> Environment:
         """Of a deployed model, now: for what is measured from outside. ModelNotReadyError where it is not loaded."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agent.errors import BadImageError, UnsupportedMediaError, WorkerFailedError
+from agent.loading import Deployment
 from contract.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ def prepare(manifest: Manifest, encoded: bytes) -> memoryview:
     return prepared.data.cast("B")
 
 
-def judge(manifest: Manifest, inputs: Sequence[memoryview], outputs: Sequence[memoryview]) -> Verdict | None:
+def judge(deployment: Deployment, inputs: Sequence[memoryview], outputs: Sequence[memoryview]) -> Verdict | None:
     """The decision on a run's input and output; None where the model has no score."""
-    if manifest.score is None or manifest.preprocessing is None:
+    rule, manifest = deployment.score, deployment.manifest
+    if rule is None or manifest.preprocessing is None:
         return None
     import numpy as np
 
@@ -70,8 +72,10 @@ def judge(manifest: Manifest, inputs: Sequence[memoryview], outputs: Sequence[me
         for view, spec in ((inputs[0], manifest.signature.inputs[0]), (outputs[0], manifest.signature.outputs[0]))
     )
     try:
-        anomaly = score.anomaly_map(before, after, score.Score(**dict(manifest.score)), manifest.preprocessing.layout)
+        anomaly = score.judged_map(
+            before, after, score.Score(**dict(rule)), manifest.preprocessing.layout, deployment.training_error
+        )
         value = score.score(anomaly)
-        return Verdict(value, manifest.score.threshold, score.decide(value, manifest.score.threshold), anomaly)
+        return Verdict(value, rule.threshold, score.decide(value, rule.threshold), anomaly)
     except InspectionError as error:
         raise WorkerFailedError(str(error), error.hint, error.code) from error

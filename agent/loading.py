@@ -2,22 +2,52 @@
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.arena import Arena
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
-from contract.manifest import Manifest
+from contract.manifest import Manifest, Score
+
+if TYPE_CHECKING:
+    from inspection.score import FloatMap
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """A version of a model on this disk."""
+    """A version of a model on this disk.
+
+    `threshold` was found on this board (calibration.py); None where it was not: the model's own counts, if it has one.
+    """
 
     name: str
     bundle: str
     manifest: Manifest
     folder: Path
+    threshold: float | None = None
+
+    @property
+    def score(self) -> Score | None:
+        """How it decides, with the threshold that counts here."""
+        score = self.manifest.score
+        if score is None or self.threshold is None:
+            return score
+        return score.model_copy(update={"threshold": self.threshold})
+
+    @cached_property
+    def training_error(self) -> "FloatMap | None":
+        """What its score divides by, float32 (H,W); None where it divides by nothing. Read at the first decision."""
+        manifest = self.manifest
+        if not (manifest.score and manifest.score.needs_training_error):
+            return None
+        assert manifest.preprocessing, "a manifest with a score has a preprocessing"
+        assert manifest.training_error, "a manifest with such a score has a training error map"
+        import numpy as np
+
+        size = manifest.preprocessing.height, manifest.preprocessing.width
+        return np.fromfile(self.folder / manifest.training_error, "<f4").reshape(size)
 
 
 @dataclass(frozen=True)

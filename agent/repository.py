@@ -3,7 +3,7 @@
 DATA/incoming/ID.json          the manifest of a bundle whose files are still arriving (blobs.py)
 DATA/bundles/ID/               a complete bundle: manifest.json and its files, hard links to DATA/blobs
 DATA/bundles/.ID/              one that is being made or removed
-DATA/models/NAME.json          which bundle the model is, and which it was before
+DATA/models/NAME.json          which bundle the model is, and which it was before; the threshold found for it here
 DATA/lock                      held by the one agent that uses the directory
 
 Methods that write sync what they wrote: call them off the event loop.
@@ -32,10 +32,11 @@ from contract.manifest import MANIFEST_FILE, MODEL_NAME, FileEntry, Manifest, Mo
 
 
 class Record(Contract):
-    """models/NAME.json."""
+    """models/NAME.json. `threshold`: of the active version on this board; None where it has no good images."""
 
     active: Sha256
     previous: Sha256 | None = None
+    threshold: float | None = None
 
 
 class Repository:

@@ -10,9 +10,10 @@ the mean image with the picture's own slow differences (lamp, shading), so that 
 and new: scratches, cracks, holes.
 """
 
+import base64
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from inspection.preprocess import Preprocessing
-from inspection.score import Score
+from inspection.score import FloatMap, Score, encode_error_map
 
 Floats = NDArray[np.float32]
 Weights = dict[str, tuple[Floats, Floats]]
@@ -51,17 +52,23 @@ class Layer:
         channels = (self.outputs, self.inputs) if self.operator == "Conv" else (self.inputs, self.outputs)
         return (*channels, KERNEL, KERNEL)
 
+    @property
+    def fan_in(self) -> float:
+        """How many inputs meet in one output: of a transposed convolution's taps a quarter does."""
+        return self.inputs * KERNEL**2 / (STRIDE**2 if self.operator == "ConvTranspose" else 1)
+
 
 @dataclass(frozen=True)
 class AutoencoderSpec:
     """`channels` has the outputs of each encoder layer; the decoder mirrors them.
 
     `size` (height and width of the image) is a multiple of 2 ** len(channels). The defaults make 1.39 M weights and
-    293 M multiply-adds.
+    293 M multiply-adds. A `linear_bottleneck` has no ReLU on the last of `channels`.
     """
 
     size: int = 256
     channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    linear_bottleneck: bool = False
 
     def __post_init__(self) -> None:
         if self.size <= 0 or self.size % 2 ** len(self.channels):
@@ -71,7 +78,10 @@ class AutoencoderSpec:
     def layers(self) -> tuple[Layer, ...]:
         widths = (COLOURS, *self.channels)
         steps = list(itertools.pairwise(widths))
-        encoder = [Layer(f"encode{i}", "Conv", inner, outer, True) for i, (inner, outer) in enumerate(steps, 1)]
+        encoder = [
+            Layer(f"encode{i}", "Conv", inner, outer, not self.linear_bottleneck or i < len(steps))
+            for i, (inner, outer) in enumerate(steps, 1)
+        ]
         decoder = [
             Layer(f"decode{i}", "ConvTranspose", outer, inner, inner != COLOURS)
             for i, (inner, outer) in reversed(list(enumerate(steps, 1)))
@@ -96,9 +106,7 @@ def low_pass_weights(spec: AutoencoderSpec, seed: int = 0, noise: float = 0.05) 
     filters = {"Conv": np.outer(taps, taps) / 64, "ConvTranspose": np.outer(taps, taps) / 16}
     weights: Weights = {}
     for layer in spec.layers:
-        # Each output of a transposed convolution meets a quarter of the taps.
-        fan_in = layer.inputs * KERNEL**2 / (STRIDE**2 if layer.operator == "ConvTranspose" else 1)
-        kernel = rng.normal(0, noise * np.sqrt(2 / fan_in), layer.kernel_shape).astype(np.float32)
+        kernel = rng.normal(0, noise * np.sqrt(2 / layer.fan_in), layer.kernel_shape).astype(np.float32)
         for colour in range(COLOURS):
             kernel[colour, colour] += filters[layer.operator]
         weights[layer.name] = kernel, np.zeros(layer.outputs, np.float32)
@@ -150,21 +158,43 @@ def reconstructor(model: onnx.ModelProto) -> Callable[[Floats], Floats]:
     return reconstruct
 
 
-def set_inspection(model: onnx.ModelProto, preprocessing: Preprocessing, score: Score) -> None:
-    """Write both into the model's metadata, where every conversion step and the host look for them."""
+def set_inspection(
+    model: onnx.ModelProto,
+    preprocessing: Preprocessing,
+    score: Score,
+    training_error: FloatMap | None = None,
+    good_images: Sequence[bytes] = (),
+) -> None:
+    """Write all into the model's metadata, where every conversion step and the host look for them.
+
+    `training_error`: float32 (H,W), the mean anomaly map of good training images; needed by the normalised score.
+    `good_images`: PNG files of the model's input size, held out from training, from which the threshold is found again
+    on a board. What is not given is not written. InputMismatchError, NonFiniteError of `encode_error_map`.
+    """
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    metadata[METADATA_KEY] = json.dumps({"preprocessing": asdict(preprocessing), "score": asdict(score)})
+    known: dict[str, Any] = {"preprocessing": asdict(preprocessing), "score": asdict(score)}
+    if training_error is not None:
+        known["training_error"] = encode_error_map(training_error)
+    if good_images:
+        known["good_images"] = [base64.b64encode(image).decode("ascii") for image in good_images]
+    metadata[METADATA_KEY] = json.dumps(known)
     helper.set_model_props(model, metadata)
 
 
 def _graph(spec: AutoencoderSpec, weights: Weights, centre: Floats, restore: Floats) -> onnx.ModelProto:
-    initializers = {"centre": centre, "restore": restore}
-    nodes = [helper.make_node("Sub", ["image", "centre"], ["centred"], name="centre")]
-    for layer in spec.layers:
-        names = [f"{layer.name}.weight", f"{layer.name}.bias"]
-        initializers.update(zip(names, weights[layer.name], strict=True))
-        nodes += _layer_nodes(layer, [nodes[-1].output[0], *names])
-    nodes.append(helper.make_node("Add", [nodes[-1].output[0], "restore"], ["reconstruction"], name="restore"))
+    chain = layer_nodes(spec, "centred")
+    nodes = [
+        helper.make_node("Sub", ["image", "centre"], ["centred"], name="centre"),
+        *chain,
+        helper.make_node("Add", [chain[-1].output[0], "restore"], ["reconstruction"], name="restore"),
+    ]
+    return reconstruction_model(spec, nodes, {"centre": centre, **initializers_of(weights), "restore": restore})
+
+
+def reconstruction_model(
+    spec: AutoencoderSpec, nodes: list[onnx.NodeProto], initializers: dict[str, Floats]
+) -> onnx.ModelProto:
+    """`nodes` as a model: float32 "image" (1,3,size,size) -> "reconstruction" of the same shape."""
     shape = (1, COLOURS, spec.size, spec.size)
     graph = helper.make_graph(
         nodes,
@@ -175,6 +205,24 @@ def _graph(spec: AutoencoderSpec, weights: Weights, centre: Floats, restore: Flo
     )
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="boardfit")
+
+
+def initializers_of(weights: Weights) -> dict[str, Floats]:
+    """By the names that `layer_nodes` gives them."""
+    return {
+        f"{layer}.{part}": value
+        for layer, pair in weights.items()
+        for part, value in zip(("weight", "bias"), pair, strict=True)
+    }
+
+
+def layer_nodes(spec: AutoencoderSpec, value: str) -> list[onnx.NodeProto]:
+    """The chain of convolutions, from the value of that name."""
+    nodes: list[onnx.NodeProto] = []
+    for layer in spec.layers:
+        nodes += _layer_nodes(layer, [value, f"{layer.name}.weight", f"{layer.name}.bias"])
+        value = nodes[-1].output[0]
+    return nodes
 
 
 def _layer_nodes(layer: Layer, inputs: list[str]) -> list[onnx.NodeProto]:

@@ -10,11 +10,18 @@
     ├── ExternalWeightsError      external_weights         the weights are in another file, and were not loaded
     ├── UnknownLayerError         unknown_layer            ranks for a layer that the model does not have
     ├── UnsupportedLayerError     unsupported_layer        ranks for a layer that cannot be decomposed
+    ├── UnsupportedOperatorError  unsupported_operator     training cannot run an operator of the model
     ├── BadRanksError             bad_ranks                ranks that the layer's shape does not allow
     ├── UnknownShapeError         unknown_shape            multiply-adds need sizes that are not in the file
     ├── BadInputShapeError        bad_input_shape          a given shape names no input or contradicts the model
     ├── BadDataError              bad_data                 images that the model does not take, or none
-    └── NotCompressedError        not_compressed           no model that `compress` wrote
+    ├── NotCompressedError        not_compressed           no model that `compress` wrote
+    └── TrainingError             training_failed          a training cannot go on as asked
+        ├── DivergedError         diverged                 the error is no number any more
+        ├── TrainingMemoryError   out_of_memory            a step does not fit into memory
+        ├── CheckpointError       bad_checkpoint           it belongs to another training, or is broken
+        ├── DeviceError           no_such_device           torch does not find it on this machine
+        └── TorchMissingError     torch_missing            it is not installed
 """
 
 import difflib
@@ -83,6 +90,12 @@ class UnsupportedLayerError(CompressionError):
     code = "unsupported_layer"
 
 
+class UnsupportedOperatorError(CompressionError):
+    """The model has operators, or forms of them, that training cannot run."""
+
+    code = "unsupported_operator"
+
+
 class BadRanksError(CompressionError):
     """The ranks are not two whole numbers from 1 up to the layer's channels."""
 
@@ -111,6 +124,42 @@ class NotCompressedError(CompressionError):
     """The model has no record of a compression, or no longer the parts that the record names."""
 
     code = "not_compressed"
+
+
+class TrainingError(CompressionError):
+    """A training cannot begin or go on as asked."""
+
+    code = "training_failed"
+
+
+class DivergedError(TrainingError):
+    """The training error is NaN or infinite."""
+
+    code = "diverged"
+
+
+class TrainingMemoryError(TrainingError):
+    """A step does not fit into the memory of the device."""
+
+    code = "out_of_memory"
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint belongs to another training, or is broken."""
+
+    code = "bad_checkpoint"
+
+
+class DeviceError(TrainingError):
+    """torch does not find this device."""
+
+    code = "no_such_device"
+
+
+class TorchMissingError(TrainingError):
+    """Training needs torch, which is not installed."""
+
+    code = "torch_missing"
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -111,7 +111,12 @@ class ActivateRequest(Contract):
 
 
 class Activation(Reply):
-    """How a switch went. `outage_s` is 0 where old and new overlapped; `sqnr_db` null where nothing differed."""
+    """How a switch went. `outage_s` is 0 where old and new overlapped; `sqnr_db` null where nothing differed.
+
+    What is above a threshold is defective: `threshold_board` was found here, from the `good_count` good images of the
+    bundle, and counts where it is not null; `threshold_model` is the one of the model where it was trained. Both null:
+    its decisions are uncalibrated. `score_method` null: it makes none.
+    """
 
     model: ModelName
     bundle: Sha256
@@ -123,6 +128,10 @@ class Activation(Reply):
     load_s: float
     outage_s: float
     unchanged: bool = False
+    score_method: str | None = None
+    threshold_model: float | None = None
+    threshold_board: float | None = None
+    good_count: int = 0
 
 
 class BenchRequest(Contract):

@@ -4,10 +4,12 @@ A bundle is a manifest and the files it names. Its id is the sha256 of the manif
 sha256 of every file: equal content has an equal id, on every machine.
 """
 
+import base64
 import hashlib
 import json
 import math
 import re
+import struct
 from collections import Counter
 from typing import Annotated, Literal, Self
 
@@ -39,6 +41,13 @@ IMAGE_DTYPES = ("float16", "float32", "uint8")
 
 MAX_DIMENSIONS = 32
 """Of a shape: what numpy 1 takes, which boards have."""
+
+MAX_GOOD_IMAGES = 64
+MAX_GOOD_IMAGES_BYTES = 64 << 20
+"""Of all good images of a model together, as PNG files."""
+
+_LATER_FIELDS = ("training_error", "good_images")
+"""Of a manifest, younger than its canonical form: left out where they say nothing, so that no bundle changes its id."""
 
 DType = Literal[
     "float16",
@@ -141,19 +150,59 @@ class Preprocessing(Contract):
 class Score(Contract):
     """From a reconstruction to a decision: an image is defective when its score is above the threshold.
 
-    `threshold` is null until good images have set it: the decision is then reported as uncalibrated.
+    `threshold` is null until good images have set it: the decision is then reported as uncalibrated. It is the one of
+    the model where it was trained; an artifact with good images gets its own on its board (agent/calibration.py).
+    `method`: inspection/score.py; the normalised one needs the model's training error map.
     """
 
-    method: Literal["max_smoothed_squared_error"] = "max_smoothed_squared_error"
+    method: Literal["max_smoothed_squared_error", "max_normalised_squared_error"] = "max_smoothed_squared_error"
     sigma: Annotated[float, Field(gt=0, le=50)] = 1.0
     threshold: float | None = None
 
+    @property
+    def needs_training_error(self) -> bool:
+        return self.method == "max_normalised_squared_error"
+
 
 class Inspection(Contract):
-    """What a model knows of its inspection: travels in the ONNX file's ``metadata_props["boardfit"]``."""
+    """What a model knows of its inspection: travels in the ONNX file's ``metadata_props["boardfit"]``.
+
+    training_error  the mean anomaly map of good training images, as `inspection.score.encode_error_map` writes it:
+                    base64 of little-endian float16 square roots, (height, width) of the preprocessing, row-major
+    good_images     held-out good images: base64 of PNG files of the input's size, before any preprocessing
+    """
 
     preprocessing: Preprocessing | None = None
     score: Score | None = None
+    training_error: str | None = None
+    good_images: Annotated[tuple[str, ...], Field(max_length=MAX_GOOD_IMAGES)] = ()
+
+    @model_validator(mode="after")
+    def _score_has_what_it_needs(self) -> Self:
+        _check_score_parts(self.score, self.training_error is not None, bool(self.good_images))
+        if self.preprocessing is None and (self.training_error is not None or self.good_images):
+            raise ValueError("a training error map and good images need the preprocessing, which has their size")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.preprocessing is None:
+            return self
+        height, width = self.preprocessing.height, self.preprocessing.width
+        if self.training_error is not None:
+            given, needed = len(_from_base64("training_error", self.training_error)), 2 * height * width
+            if given != needed:
+                raise ValueError(f"training_error has {given} bytes, {height} x {width} pixels need {needed}")
+        files = self.good_image_files()
+        for number, file in enumerate(files):
+            if _png_size(file) != (width, height):
+                raise ValueError(f"good_images.{number} is no PNG file of {width} x {height} pixels")
+        _check_good_bytes(sum(map(len, files)))
+        return self
+
+    def good_image_files(self) -> tuple[bytes, ...]:
+        """The PNG files."""
+        return tuple(_from_base64(f"good_images.{number}", text) for number, text in enumerate(self.good_images))
 
 
 class Golden(Contract):
@@ -189,7 +238,11 @@ class Provenance(Contract):
 
 
 class Manifest(Contract):
-    """All that an agent must know to serve one model."""
+    """All that an agent must know to serve one model.
+
+    training_error  a file: float32, little-endian, row-major, (height, width) of the preprocessing
+    good_images     files: PNG, from which an agent finds the artifact's own threshold
+    """
 
     schema_version: Literal[1] = 1
     runtime: RuntimeSpec
@@ -197,6 +250,8 @@ class Manifest(Contract):
     signature: Signature
     preprocessing: Preprocessing | None = None
     score: Score | None = None
+    training_error: FilePath | None = None
+    good_images: Annotated[tuple[FilePath, ...], Field(max_length=MAX_GOOD_IMAGES)] = ()
     golden: Golden
     weights: Annotated[int, Field(ge=0)] | None = None
     provenance: Provenance
@@ -212,7 +267,8 @@ class Manifest(Contract):
 
     @model_validator(mode="after")
     def _names_its_own_files(self) -> Self:
-        for path in (self.runtime.file, self.golden.inputs, self.golden.outputs):
+        maps = () if self.training_error is None else (self.training_error,)
+        for path in (self.runtime.file, self.golden.inputs, self.golden.outputs, *maps, *self.good_images):
             if path not in self.files:
                 raise ValueError(f"{path!r} is not among the bundle's files")
         for path, count, size in (
@@ -240,13 +296,61 @@ class Manifest(Contract):
             )
         return self
 
+    @model_validator(mode="after")
+    def _score_has_what_it_needs(self) -> Self:
+        _check_score_parts(self.score, self.training_error is not None, bool(self.good_images))
+        if self.training_error is not None and self.preprocessing:
+            height, width = self.preprocessing.height, self.preprocessing.width
+            given, needed = self.files[self.training_error].size_bytes, 4 * height * width
+            if given != needed:
+                raise ValueError(
+                    f"{self.training_error!r} has {given} bytes, a training error map of {height} x {width} "
+                    f"pixels needs {needed}"
+                )
+        _check_good_bytes(sum(self.files[path].size_bytes for path in self.good_images))
+        return self
+
     def canonical_json(self) -> bytes:
-        """The bytes whose sha256 is the bundle's id: keys sorted, no white space, every default written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+        """The bytes whose sha256 is the bundle's id: keys sorted, no white space, defaults written out.
+
+        But for those of `_LATER_FIELDS`.
+        """
+        content = self.model_dump(mode="json")
+        for field in _LATER_FIELDS:
+            if not content[field]:
+                del content[field]
+        return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
     @property
     def bundle_id(self) -> str:
         return hashlib.sha256(self.canonical_json()).hexdigest()
+
+
+def _check_score_parts(score: Score | None, has_training_error: bool, has_good_images: bool) -> None:
+    if score is None and (has_training_error or has_good_images):
+        raise ValueError("a training error map and good images are of no use without a score")
+    if score and score.needs_training_error and not has_training_error:
+        raise ValueError(f"the score {score.method} needs a training error map")
+
+
+def _check_good_bytes(size_bytes: int) -> None:
+    if size_bytes > MAX_GOOD_IMAGES_BYTES:
+        raise ValueError(f"the good images have {size_bytes} bytes, at most {MAX_GOOD_IMAGES_BYTES} are taken")
+
+
+def _from_base64(field: str, text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{field} is not base64: {error}") from error
+
+
+def _png_size(content: bytes) -> tuple[int, int] | None:
+    """Width and height by its header, which is always the first chunk (PNG 1.2, 5.6); None where it is no PNG."""
+    if not content.startswith(b"\x89PNG\r\n\x1a\n") or content[12:16] != b"IHDR" or len(content) < 24:
+        return None
+    width, height = struct.unpack(">II", content[16:24])
+    return width, height
 
 
 def model_name_from(text: str) -> str:

@@ -1,9 +1,12 @@
 """From a reconstruction to an error map, a score and a decision.
 
-The score is the maximum of the squared error smoothed with a Gaussian: a defect is small, and the mean over the image
-would drown it.
+Both scores are the maximum of a map: a defect is small, and the mean over the image would drown it.
+
+    max_smoothed_squared_error    of the squared error smoothed with a Gaussian (`anomaly_map`)
+    max_normalised_squared_error  of that divided by what is usual for the model at each pixel (`normalised_map`)
 """
 
+import base64
 import io
 import math
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from PIL import Image
 from inspection.errors import InputMismatchError, NonFiniteError
 
 Layout = Literal["NCHW", "NHWC"]
+Method = Literal["max_smoothed_squared_error", "max_normalised_squared_error"]
 Decision = Literal["good", "defective", "uncalibrated"]
 FloatMap = NDArray[np.float32]
 
@@ -33,11 +37,12 @@ _INFERNO = bytes.fromhex(
 class Score:
     """How a model's images are judged; the fields of `contract.manifest.Score`.
 
+    method     the normalised one needs the model's training error map
     sigma      of the Gaussian, in pixels of the model's output
     threshold  an image is defective above it; None = not calibrated
     """
 
-    method: Literal["max_smoothed_squared_error"] = "max_smoothed_squared_error"
+    method: Method = "max_smoothed_squared_error"
     sigma: float = 1.0
     threshold: float | None = None
 
@@ -107,13 +112,75 @@ def normalised_map(anomaly: FloatMap, training_error: FloatMap) -> FloatMap:
             f"anomaly map {anomaly.shape}, training error map {training_error.shape}",
             "take the training error map of the same model",
         )
+    usual = _usual(training_error)
+    return np.asarray(anomaly / np.maximum(training_error, np.float32(LEAST_USUAL * usual)), np.float32)
+
+
+def _usual(training_error: FloatMap) -> float:
+    """Its mean. NonFiniteError where nothing can be divided by it."""
     usual = float(training_error.mean())
     if not (math.isfinite(usual) and usual > 0 and training_error.min() >= 0):
         raise NonFiniteError(
             f"the training error map has the mean {usual} and the minimum {training_error.min()}",
             "compute it from good images the model reconstructs",
         )
-    return np.asarray(anomaly / np.maximum(training_error, np.float32(LEAST_USUAL * usual)), np.float32)
+    return usual
+
+
+def judged_map(
+    image: NDArray[Any],
+    reconstruction: NDArray[Any],
+    spec: Score,
+    layout: Layout = "NCHW",
+    training_error: FloatMap | None = None,
+) -> FloatMap:
+    """The map whose maximum is the image's score by `spec.method`: float32 (H,W).
+
+    `anomaly_map`, or its `normalised_map` by `training_error`, which the smoothed method passes over; their errors, and
+    InputMismatchError where the normalised method is given no map.
+    """
+    anomaly = anomaly_map(image, reconstruction, spec, layout)
+    if spec.method == "max_smoothed_squared_error":
+        return anomaly
+    if training_error is None:
+        raise InputMismatchError(
+            f"the score {spec.method} has no training error map", "make the model again with its training error map"
+        )
+    return normalised_map(anomaly, training_error)
+
+
+def encode_error_map(training_error: FloatMap) -> str:
+    """Text of a training error map (H,W): base64 of the square roots as little-endian float16, row-major.
+
+    Roots, as squared errors fall below float16's range; they keep 3 digits from 1e-8 to 4e9, in 44 KB at 128 x 128.
+    InputMismatchError where it is no map, NonFiniteError where `normalised_map` could not use it.
+    """
+    if training_error.ndim != 2:
+        raise InputMismatchError(f"a training error map of shape {training_error.shape}", "give one of (height, width)")
+    _usual(training_error)
+    roots = np.sqrt(training_error.astype(np.float64))
+    if roots.max() > np.finfo(np.float16).max:
+        raise NonFiniteError(
+            f"the training error map has the maximum {training_error.max()}", "train the model: it reconstructs nothing"
+        )
+    return base64.b64encode(roots.astype("<f2").tobytes()).decode("ascii")
+
+
+def decode_error_map(text: str, height: int, width: int) -> FloatMap:
+    """What `encode_error_map` wrote, float32 (height, width). InputMismatchError, NonFiniteError: it is damaged."""
+    again = "make the model again with this boardfit"
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise InputMismatchError(f"the training error map is not base64: {error}", again) from error
+    if len(content) != 2 * height * width:
+        raise InputMismatchError(
+            f"the training error map has {len(content)} bytes, {height} x {width} pixels need {2 * height * width}",
+            again,
+        )
+    decoded: FloatMap = np.square(np.frombuffer(content, "<f2").astype(np.float32)).reshape(height, width)
+    _usual(decoded)
+    return decoded
 
 
 def score(anomaly: FloatMap) -> float:

@@ -3,6 +3,7 @@
 bundles.null(crash_on_run=2)                a model that dies in its second run (agent/worker/runtimes/null.py)
 bundles.null(wrong=True)                    1 - x, with golden outputs that say so; golden="wrong" for ones that lie
 bundles.ort(zoo.autoencoder())              an ONNX model, golden outputs by ONNX Runtime
+bundles.inspector().with_score(Score(), good_images=[...])      decides otherwise
 bundles.put(repository, bundle)             into a Repository, the way a push takes; its id
 bundles.deployment(folder, bundle)          on disk without a Repository, for a Supervisor
 bundles.service(data_dir, queue_length=2)   an agent without HTTP and without the probe of Pythons
@@ -13,7 +14,7 @@ async with bundles.serving(data_dir, {"m": bundle}) as service:         every mo
 import hashlib
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,6 +66,21 @@ class Bundle:
         """The same with other bytes in one file, its size and sha256 in the manifest right."""
         files = {**self.files, path: content}
         return Bundle(self.manifest.model_copy(update={"files": _entries(files)}), files)
+
+    def with_score(
+        self, score: Score, *, training_error: NDArray[np.float32] | None = None, good_images: Sequence[bytes] = ()
+    ) -> "Bundle":
+        """The same with another score, and the files that one needs."""
+        maps = {} if training_error is None else {"training_error.bin": training_error.astype("<f4").tobytes()}
+        good = {f"good/{number:03d}.png": content for number, content in enumerate(good_images)}
+        files = {**self.files, **maps, **good}
+        changes = {
+            "score": score,
+            "files": _entries(files),
+            "training_error": next(iter(maps), None),
+            "good_images": tuple(good),
+        }
+        return Bundle(Manifest.model_validate({**dict(self.manifest), **changes}), files)
 
     def for_runtime(self, key: str) -> "Bundle":
         """The same for another runtime, which need not be there."""

@@ -25,9 +25,10 @@ from agent import decision
 from agent.api import body, tensors
 from agent.api.negotiation import PNG, VERDICT, reply_form
 from agent.api.tensors import JSON, NPY, RAW
-from agent.dataplane import Admission, Dataplane, Served
+from agent.dataplane import Admission, Dataplane
 from agent.decision import Verdict
 from agent.errors import BadQueryError, MethodError, UnsupportedMediaError
+from agent.loading import Deployment
 from agent.settings import Settings
 from contract.manifest import ITEM_BYTES, Manifest
 
@@ -72,14 +73,15 @@ class Infer:
             raise MethodError(f"/infer takes no {scope['method']}", "POST the image or the tensors")
         request = Request(scope, receive)
         served = self._dataplane.pick(request.model)
-        manifest = served.supervisor.deployment.manifest
+        deployment = served.supervisor.deployment
+        manifest = deployment.manifest
         form = reply_form(request.media_type, request.accept, manifest)
         with self._dataplane.admit(served) as admission:
             began = time.perf_counter()
             request_id = await self._receive(request, admission, manifest)
             ready = time.perf_counter()
             times = await admission.run()
-            response = await _answer(form, served, manifest, admission, request_id)
+            response = await _answer(form, deployment, admission, request_id)
         response.headers["Server-Timing"] = (
             f"prepare;dur={(ready - began) * 1e3:.3f}, run;dur={times.run_ns / 1e6:.3f}, "
             f"total;dur={(time.perf_counter() - began) * 1e3:.3f}"
@@ -127,17 +129,15 @@ def _read(media_type: str, content: bytes, manifest: Manifest) -> tuple[list[mem
     return [decision.prepare(manifest, content)], None
 
 
-async def _answer(
-    form: str, served: Served, manifest: Manifest, admission: Admission, request_id: str | None
-) -> Response:
+async def _answer(form: str, deployment: Deployment, admission: Admission, request_id: str | None) -> Response:
     """The response; it holds copies, as the slot is given back before they are sent."""
-    outputs = admission.outputs
+    outputs, manifest = admission.outputs, deployment.manifest
     if form == RAW:
         return Response(b"".join(outputs), media_type=RAW)
     if form == NPY:
         return Response(await asyncio.to_thread(tensors.write_npy, outputs, manifest.signature), media_type=NPY)
-    verdict = await asyncio.to_thread(decision.judge, manifest, admission.inputs, outputs) if manifest.score else None
-    said = {"model": served.name, **_said(verdict)}
+    verdict = await asyncio.to_thread(decision.judge, deployment, admission.inputs, outputs) if manifest.score else None
+    said = {"model": deployment.name, **_said(verdict)}
     if form == VERDICT:
         return Response(json.dumps(said), media_type=JSON)
     if form == PNG and verdict:
@@ -145,7 +145,7 @@ async def _answer(
         headers = {f"Boardfit-{key.title()}": str(value) for key, value in said.items() if value is not None}
         return Response(picture, media_type=PNG, headers=headers)
     content = await asyncio.to_thread(
-        tensors.write_json, outputs, manifest.signature, served.name, request_id, _said(verdict)
+        tensors.write_json, outputs, manifest.signature, deployment.name, request_id, _said(verdict)
     )
     return Response(content, media_type=JSON)
 

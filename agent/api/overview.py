@@ -46,7 +46,7 @@ def _model_info(served: Served, record: Record | None) -> ModelInfo:
         weights=manifest.weights,
         signature=manifest.signature,
         preprocessing=manifest.preprocessing,
-        score=manifest.score,
+        score=supervisor.deployment.score,
     )
 
 

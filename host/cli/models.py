@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from host.bundle import Bundle
     from host.progress import Progress
 
+_UNCALIBRATED = "decisions are uncalibrated: the model has no threshold, and no good images to find one from"
+
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
@@ -67,6 +69,9 @@ def convert(model: Path, board_name: str | None, folder: Path, as_json: bool, **
         )
         return
     _tell_notices(bundle.notices)
+    score = bundle.manifest.score
+    if score and score.threshold is None and not bundle.manifest.good_images:
+        _tell_notices((_UNCALIBRATED,))
     output.say(f"wrote {folder}: bundle {bundle.manifest.bundle_id[:12]} for {profile.title}")
 
 
@@ -137,9 +142,22 @@ def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_jso
         f"proven on {count} ({activation.golden_source}): {agreement} to this machine's ONNX Runtime, "
         f"{activation.tolerance_db:g} dB needed"
     )
+    if activation.score_method:
+        output.say(_decides(activation))
     if not activation.unchanged:
         outage = f"{activation.outage_s:.1f} s without service" if activation.outage_s else "no outage"
         output.say(f"loaded in {activation.load_s:.2f} s, {outage}")
+
+
+def _decides(activation: "Activation") -> str:
+    here, there = activation.threshold_board, activation.threshold_model
+    if here is not None:
+        trained = "" if there is None else f" ({there:.4g} where it was trained)"
+        count = f"{activation.good_count} good {'image' if activation.good_count == 1 else 'images'}"
+        return f"decides above {here:.4g} on this board{trained}, from {count}"
+    if there is not None:
+        return f"decides above {there:.4g}, as where it was trained: it has no good images to find its own from"
+    return _UNCALIBRATED
 
 
 def _tell_notices(notices: tuple[str, ...]) -> None:

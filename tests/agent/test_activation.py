@@ -43,6 +43,10 @@ def test_the_first_version(tmp_path: Path) -> None:
                 "load_s": activation.load_s,
                 "outage_s": 0.0,
                 "unchanged": False,
+                "score_method": None,
+                "threshold_model": None,
+                "threshold_board": None,
+                "good_count": 0,
             }
             assert 0 < activation.load_s < 30
             assert await ask(service) == OLD

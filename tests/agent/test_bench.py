@@ -19,6 +19,7 @@ from agent import bench as module
 from agent.errors import BoardHeldError, NotFoundError, RecentTrafficError
 from agent.jobs import RunningJob
 from contract.api import BenchRequest, Measurement
+from contract.manifest import Score
 
 
 def picture(value: int = 90, kind: str = "PNG") -> bytes:
@@ -179,6 +180,21 @@ def test_images_give_decisions(tmp_path: Path) -> None:
             assert "decision_ms.mean" not in measurement.unmet
             # golden inputs are no images: there is a score, and no decision to time
             assert "--inputs DIR" in (await Bench(service).measured()).unmet["decision_ms.mean"]
+
+    running.run(main())
+
+
+def test_a_decision_is_the_models_own(tmp_path: Path) -> None:
+    """Also the one that is timed: a map that went bad is found."""
+    rule = Score(method="max_normalised_squared_error", threshold=1.0)
+    usual = np.full((8, 8), 0.5, np.float32)
+    right, bad = (bundles.inspector().with_score(rule, training_error=usual * sign) for sign in (1, -1))
+
+    async def main() -> None:
+        async with bundles.serving(tmp_path, {"m": right, "n": bad}) as service:
+            inputs = (send(service, picture()),)
+            assert len((await Bench(service, inputs=inputs).measured()).decision_ns) == 1
+            assert await Bench(service, model="n", inputs=inputs).failed() == "non_finite"
 
     running.run(main())
 

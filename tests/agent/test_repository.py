@@ -136,7 +136,7 @@ def test_records_survive_a_restart_and_names_with_dots(tmp_path: Path) -> None:
     records = {
         "a": Record(active="a" * 64),
         "a.json": Record(active="b" * 64, previous="a" * 64),
-        "v1.2-b_C": Record(active="c" * 64),
+        "v1.2-b_C": Record(active="c" * 64, threshold=0.1 + 0.2),
     }
     first = Repository(tmp_path, LIMIT)
     for name, record in records.items():

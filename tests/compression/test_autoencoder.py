@@ -18,7 +18,7 @@ from compression.autoencoder import (
 from compression.data.capsule import photograph
 from contract.manifest import Inspection
 from inspection.preprocess import Preprocessing, prepare
-from inspection.score import Score
+from inspection.score import Score, decode_error_map, render_map
 
 CAPSULE = prepare(photograph(0), Preprocessing(height=256, width=256))
 
@@ -113,6 +113,25 @@ def test_metadata_of_others_is_kept_and_ours_replaced() -> None:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert metadata["author"] == "someone"
     assert json.loads(metadata[METADATA_KEY])["score"]["threshold"] == 0.5
+
+
+def test_what_the_score_needs_travels_along() -> None:
+    model = build_autoencoder(size=64)
+    usual = np.linspace(1e-4, 1e-2, 64 * 64, dtype=np.float32).reshape(64, 64)
+    good = [render_map(usual), render_map(usual.T)]
+    judged = Score("max_normalised_squared_error", threshold=3.0)
+    set_inspection(model, Preprocessing(height=64, width=64), judged, usual, good)
+    known = Inspection.model_validate_json(model.metadata_props[0].value)
+    assert known.score is not None
+    assert (known.score.method, known.score.threshold) == ("max_normalised_squared_error", 3.0)
+    assert known.training_error is not None
+    np.testing.assert_allclose(decode_error_map(known.training_error, 64, 64), usual, rtol=1e-3)
+    assert known.good_image_files() == tuple(good)
+
+
+def test_what_is_not_given_is_not_written() -> None:
+    model = build_autoencoder(size=64)
+    assert set(json.loads(model.metadata_props[0].value)) == {"preprocessing", "score"}
 
 
 @pytest.mark.parametrize("size", [0, -32, 100])

@@ -1,5 +1,6 @@
 """What a manifest may say, and that its id is the same for ever and everywhere."""
 
+import base64
 import hashlib
 import json
 from typing import Any
@@ -10,10 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from contract import manifest as module
 from contract.manifest import (
     IMAGE_DTYPES,
     ITEM_BYTES,
+    MAX_GOOD_IMAGES,
+    MAX_GOOD_IMAGES_BYTES,
     FilePath,
+    Inspection,
     Manifest,
     ModelName,
     Preprocessing,
@@ -251,6 +256,122 @@ def test_a_number_is_finite(place: str, literal: str) -> None:
 def test_a_score_judges_a_reconstruction_of_its_input() -> None:
     outputs = [{"name": "y", "dtype": "float32", "shape": [1, 192]}]
     assert "[1, 3, 8, 8], not [1, 192]" in refusal(changed(signature__outputs=outputs))
+
+
+def judging(**changes: Any) -> dict[str, Any]:
+    """The example with a normalised score, a training error map and two good images."""
+    files = {
+        **EXAMPLE["files"],
+        "training_error.bin": {"sha256": "e" * 64, "size_bytes": 4 * 64},
+        "good/000.png": {"sha256": "f" * 64, "size_bytes": 300},
+        "good/001.png": {"sha256": "0" * 64, "size_bytes": 301},
+    }
+    known = {
+        "files": files,
+        "score__method": "max_normalised_squared_error",
+        "training_error": "training_error.bin",
+        "good_images": ["good/000.png", "good/001.png"],
+    }
+    return changed(**known | changes)
+
+
+def test_what_a_score_needs_travels_with_it() -> None:
+    manifest = Manifest.model_validate(judging())
+    assert manifest.training_error == "training_error.bin"
+    assert manifest.good_images == ("good/000.png", "good/001.png")
+    assert Manifest.model_validate_json(manifest.canonical_json()) == manifest
+    ids = {
+        Manifest.model_validate(example).bundle_id
+        for example in (judging(), judging(good_images=[]), judging(good_images=["good/001.png", "good/000.png"]))
+    }
+    assert len(ids | {EXAMPLE_ID}) == 4
+
+
+def test_a_manifest_from_before_says_what_it_said() -> None:
+    """Also to an agent from before, which knows no such fields."""
+    manifest = Manifest.model_validate(EXAMPLE)
+    assert (manifest.training_error, manifest.good_images) == (None, ())
+    assert set(json.loads(manifest.canonical_json())) == {*EXAMPLE, "schema_version"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"training_error": None}, "the score max_normalised_squared_error needs a training error map"),
+        ({"training_error": "gone.bin"}, "'gone.bin' is not among"),
+        ({"training_error": "good/000.png"}, "has 300 bytes, a training error map of 8 x 8 pixels needs 256"),
+        ({"good_images": ["good/002.png"]}, "'good/002.png' is not among"),
+        ({"good_images": ["good/000.png"] * (MAX_GOOD_IMAGES + 1)}, f"at most {MAX_GOOD_IMAGES} items"),
+        ({"score": None}, "of no use without a score"),
+        ({"score__method": "max_error"}, "score.method"),
+        (
+            {"files__good/000.png__size_bytes": MAX_GOOD_IMAGES_BYTES},
+            f"the good images have {MAX_GOOD_IMAGES_BYTES + 301} bytes, at most {MAX_GOOD_IMAGES_BYTES} are taken",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_score_is_refused(changes: dict[str, Any], reason: str) -> None:
+    assert reason in refusal(judging(**changes))
+
+
+def png(width: int, height: int) -> bytes:
+    return score.render_map(np.ones((height, width), np.float32))
+
+
+def known(**changes: Any) -> dict[str, Any]:
+    """What a model of 5 x 8 pixels knows of its inspection."""
+    usual = np.linspace(0.1, 1, 40, dtype=np.float32).reshape(5, 8)
+    inspection = {
+        "preprocessing": {"height": 5, "width": 8},
+        "score": {"method": "max_normalised_squared_error", "threshold": 3.5},
+        "training_error": score.encode_error_map(usual),
+        "good_images": [base64.b64encode(png(8, 5)).decode()] * 2,
+    }
+    return inspection | changes
+
+
+def test_what_a_model_knows_of_its_inspection() -> None:
+    inspection = Inspection.model_validate_json(json.dumps(known()))
+    assert inspection.good_image_files() == (png(8, 5), png(8, 5))
+    assert Inspection.model_validate_json(inspection.model_dump_json()) == inspection
+
+
+def test_what_a_model_from_before_knows() -> None:
+    inspection = Inspection.model_validate({"preprocessing": {"height": 5, "width": 8}, "score": {}})
+    assert (inspection.training_error, inspection.good_images) == (None, ())
+    assert Inspection.model_validate({}).good_image_files() == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"training_error": None}, "the score max_normalised_squared_error needs a training error map"),
+        ({"training_error": "AAAA"}, "training_error has 3 bytes, 5 x 8 pixels need 80"),
+        ({"training_error": "no base64!"}, "training_error is not base64"),
+        ({"training_error": "ä"}, "training_error is not base64"),
+        ({"preprocessing": {"height": 8, "width": 5}}, "good_images.0 is no PNG file of 5 x 8 pixels"),
+        ({"preprocessing": None}, "need the preprocessing, which has their size"),
+        ({"score": None}, "of no use without a score"),
+        ({"good_images": ["no base64!"]}, "good_images.0 is not base64"),
+        ({"good_images": [""]}, "good_images.0 is no PNG file of 8 x 5 pixels"),
+        ({"good_images": [base64.b64encode(png(8, 5)[:23]).decode()]}, "good_images.0 is no PNG file"),
+        ({"good_images": [base64.b64encode(b"GIF89a" + bytes(40)).decode()]}, "good_images.0 is no PNG file"),
+        ({"good_images": known()["good_images"] * (MAX_GOOD_IMAGES // 2 + 1)}, f"at most {MAX_GOOD_IMAGES} items"),
+    ],
+)
+def test_what_a_model_cannot_know(changes: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Inspection.model_validate(known(**changes))
+    assert reason in str(caught.value)
+
+
+def test_good_images_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(png(8, 5))
+    monkeypatch.setattr(module, "MAX_GOOD_IMAGES_BYTES", 2 * size)
+    Inspection.model_validate(known())
+    monkeypatch.setattr(module, "MAX_GOOD_IMAGES_BYTES", 2 * size - 1)
+    with pytest.raises(ValidationError, match=f"the good images have {2 * size} bytes, at most {2 * size - 1}"):
+        Inspection.model_validate(known())
 
 
 def test_images_become_one_input_alone() -> None:

@@ -1,3 +1,4 @@
+import base64
 import dataclasses
 import hashlib
 import json
@@ -19,6 +20,7 @@ from converters import errors as conversion
 from host import bundle as bundle_module
 from host.bundle import GOLDEN_INPUTS, GOLDEN_OUTPUTS, MODEL_FILE, Bundle, Request, make
 from host.errors import InputError, ModelFileError
+from inspection.score import encode_error_map
 
 INSPECTION = {"preprocessing": {"height": 16, "width": 16}, "score": {"threshold": 0.25}}
 PROFILE = read_profile("desktop")
@@ -143,10 +145,6 @@ class TestNotices:
         bundle = made(zoo.save(zoo.mixed(), tmp_path))
         assert bundle.manifest.preprocessing is None
         assert bundle.notices == ("the input is no image: this model takes tensors",)
-
-    def test_no_threshold(self, tmp_path: Path) -> None:
-        bundle = made(zoo.save(inspector(score={}), tmp_path))
-        assert bundle.notices[-1] == "the model has no threshold: its decisions are uncalibrated"
 
     def test_a_dynamic_batch(self, tmp_path: Path) -> None:
         bundle = made(zoo.save(zoo.dynamic_batch(), tmp_path))
@@ -297,6 +295,49 @@ class TestBadModels:
         source = zoo.convolution(metadata={"boardfit": json.dumps({"score": {}})})
         with pytest.raises(InputError, match=r"its output 'map' is \[1, 4, 8, 8\], its input 'image' \[1, 3, 8, 8\]"):
             made(zoo.save(source, tmp_path))
+
+
+class TestJudging:
+    """What the score needs becomes files of the bundle."""
+
+    @pytest.fixture
+    def judged(self, tmp_path: Path) -> Path:
+        usual = np.linspace(0.01, 0.1, 256, dtype=np.float32).reshape(16, 16)
+        known = {
+            "score": {"method": "max_normalised_squared_error", "threshold": 4.5},
+            "training_error": encode_error_map(usual),
+            "good_images": [base64.b64encode(photo(size=(16, 16), seed=seed)).decode() for seed in range(2)],
+        }
+        return zoo.save(inspector(**known), tmp_path, "judged.onnx")
+
+    def test_the_files(self, judged: Path) -> None:
+        bundle = made(judged)
+        manifest = bundle.manifest
+        assert (manifest.training_error, manifest.good_images) == (
+            "training_error.bin",
+            ("good/000.png", "good/001.png"),
+        )
+        usual = np.frombuffer(bundle.files["training_error.bin"], "<f4").reshape(16, 16)
+        np.testing.assert_allclose(usual, np.linspace(0.01, 0.1, 256).reshape(16, 16), rtol=1e-3)
+        assert [bundle.files[name] for name in manifest.good_images] == [photo(size=(16, 16), seed=n) for n in (0, 1)]
+        assert manifest.score
+        assert (manifest.score.method, manifest.score.threshold) == ("max_normalised_squared_error", 4.5)
+
+    def test_they_are_not_in_the_model_too(self, judged: Path, model: Path) -> None:
+        """There they would be memory of the worker."""
+        light = onnx.load_model_from_string(made(judged).files[MODEL_FILE])
+        assert list(light.metadata_props) == []
+        kept = onnx.load_model_from_string(made(model).files[MODEL_FILE])
+        assert [entry.key for entry in kept.metadata_props] == ["boardfit"]
+        assert light.graph == kept.graph
+
+    def test_there_and_back(self, judged: Path, tmp_path: Path) -> None:
+        bundle = made(judged)
+        bundle.write(tmp_path / "out")
+        again = made(tmp_path / "out")
+        assert (again.manifest, again.files) == (bundle.manifest, bundle.files)
+        made(zoo.save(inspector(), tmp_path, "plain.onnx")).write(tmp_path / "out")  # and what it had is gone
+        assert not (tmp_path / "out" / "training_error.bin").exists()
 
 
 class TestFolders:

@@ -1,6 +1,8 @@
+import base64
 import dataclasses
 import io
 import time
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,11 +16,15 @@ from contract import manifest
 from inspection.errors import InputMismatchError, NonFiniteError
 from inspection.score import (
     LEAST_USUAL,
+    Method,
     Score,
     anomaly_map,
     decide,
+    decode_error_map,
+    encode_error_map,
     error_map,
     gaussian_smooth,
+    judged_map,
     normalised_map,
     render_map,
     score,
@@ -145,6 +151,83 @@ def test_a_training_error_that_is_none_is_refused(wrong: float) -> None:
         usual[0, 0] = 1e3 if wrong < 0 else 1
         with pytest.raises(NonFiniteError):
             normalised_map(np.ones((2, 2), np.float32), usual)
+
+
+SMOOTHED, NORMALISED = Score(sigma=2.0), Score("max_normalised_squared_error", sigma=2.0)
+USUAL = RNG.uniform(0.1, 1, (6, 5)).astype(np.float32)
+
+
+def test_both_methods_are_those_of_the_contract() -> None:
+    for spec in (SMOOTHED, NORMALISED):
+        assert manifest.Score(method=spec.method).needs_training_error == (spec is NORMALISED)
+    assert set(get_args(Method)) == {SMOOTHED.method, NORMALISED.method}
+
+
+def test_the_map_that_is_judged_is_the_methods() -> None:
+    anomaly = anomaly_map(IMAGE, RECONSTRUCTION, SMOOTHED)
+    for usual in (None, USUAL):
+        np.testing.assert_array_equal(judged_map(IMAGE, RECONSTRUCTION, SMOOTHED, "NCHW", usual), anomaly)
+    normalised = judged_map(IMAGE, RECONSTRUCTION, NORMALISED, training_error=USUAL)
+    np.testing.assert_array_equal(normalised, normalised_map(anomaly, USUAL))
+    nhwc = [np.ascontiguousarray(tensor.transpose(0, 2, 3, 1)) for tensor in (IMAGE, RECONSTRUCTION)]
+    np.testing.assert_allclose(judged_map(nhwc[0], nhwc[1], NORMALISED, "NHWC", USUAL), normalised, rtol=1e-5)
+
+
+def test_a_normalised_score_needs_its_map() -> None:
+    with pytest.raises(InputMismatchError, match="max_normalised_squared_error has no training error map"):
+        judged_map(IMAGE, RECONSTRUCTION, NORMALISED)
+    with pytest.raises(InputMismatchError, match=r"training error map \(5, 6\)"):
+        judged_map(IMAGE, RECONSTRUCTION, NORMALISED, "NCHW", np.ascontiguousarray(USUAL.T))
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1e-3, 1, 65025])
+def test_a_training_error_map_keeps_three_digits_as_text(unit: float) -> None:
+    usual = USUAL * np.float32(unit)
+    decoded = decode_error_map(encode_error_map(usual), 6, 5)
+    assert (decoded.dtype, decoded.shape) == (np.float32, (6, 5))
+    np.testing.assert_allclose(decoded, usual, rtol=1.01e-3)
+    assert encode_error_map(decoded) == encode_error_map(usual)
+
+
+def test_a_training_error_map_of_128_pixels_has_44_kilobytes() -> None:
+    usual = np.zeros((128, 128), np.float32)
+    usual[3, 5] = 4
+    text = encode_error_map(usual)
+    assert len(text) == 43_692
+    np.testing.assert_array_equal(decode_error_map(text, 128, 128), usual)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1.0, 0.0, 1e10])
+def test_what_is_no_training_error_is_not_written(wrong: float) -> None:
+    with pytest.raises(NonFiniteError, match="training error map has the m"):
+        encode_error_map(np.full((6, 5), wrong, np.float32))
+
+
+def test_a_map_has_two_axes() -> None:
+    with pytest.raises(InputMismatchError, match=r"\(1, 6, 5\)"):
+        encode_error_map(USUAL[np.newaxis])
+
+
+def as_text(*roots: float) -> str:
+    return base64.b64encode(np.array(roots, "<f2").tobytes()).decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "told"),
+    [
+        ("", InputMismatchError, "has 0 bytes, 1 x 2 pixels need 4"),
+        (as_text(1, 2, 3), InputMismatchError, "has 6 bytes, 1 x 2 pixels need 4"),
+        (as_text(1, 2)[:-1], InputMismatchError, "is not base64"),
+        ("?" + as_text(1, 2)[1:], InputMismatchError, "is not base64"),
+        ("ä", InputMismatchError, "is not base64"),
+        (as_text(1, np.nan), NonFiniteError, "mean nan"),
+        (as_text(1, np.inf), NonFiniteError, "mean inf"),
+        (as_text(0, 0), NonFiniteError, "mean 0.0"),
+    ],
+)
+def test_a_damaged_text_is_told(text: str, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        decode_error_map(text, 1, 2)
 
 
 def test_defective_is_above_the_threshold() -> None:

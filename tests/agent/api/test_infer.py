@@ -15,7 +15,7 @@ from live import Agent, assert_error, picture
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.manifest import ITEM_BYTES
+from contract.manifest import ITEM_BYTES, Score
 from inspection import preprocess, score
 
 RAW, NPY, JSON, PNG, JPEG = (
@@ -309,6 +309,32 @@ class TestWrongRequests:
         headers = [("Content-Type", RAW), ("Accept", "text/html"), ("Accept", JSON)]
         response = agent.client.post("/infer?model=plain", content=X.tobytes(), headers=headers)
         assert response.headers["content-type"] == JSON
+
+
+def test_a_normalised_score_by_the_threshold_of_the_board(start: Start) -> None:
+    usual = np.linspace(0.5, 1, 64, dtype=np.float32).reshape(8, 8)
+    usual[0, 0] = 9
+    rule = Score(method="max_normalised_squared_error", threshold=1e-6)
+    black, *good = (live.encoded(np.full((8, 8, 3), shade, np.uint8)) for shade in (0, 70, 90))
+    agent = start()
+    agent.activate(bundles.inspector(wrong=True).with_score(rule, training_error=usual, good_images=good), "m")
+
+    def expected(content: bytes) -> NDArray[np.float32]:
+        image = prepared(content)
+        return score.judged_map(image, 1 - image, score.Score(rule.method), "NCHW", usual)
+
+    threshold = score.score(expected(good[0]))
+    for content, decision in ((good[1], "good"), (good[0], "good"), (black, "defective")):
+        anomaly = expected(content)
+        told = agent.infer(content, PNG).json()
+        assert told == {"model": "m", "score": score.score(anomaly), "threshold": threshold, "decision": decision}
+        map_of_it = agent.infer(content, PNG, PNG)
+        assert map_of_it.content == score.render_map(anomaly, 2 * threshold)
+        assert map_of_it.headers["boardfit-decision"] == decision
+    image = prepared(good[1])
+    assert agent.infer(oip(image, "image"), JSON).json()["parameters"]["score"] == score.score(expected(good[1]))
+    (model,) = agent.client.get("/v1/models").json()
+    assert model["score"] == {"method": rule.method, "sigma": 1.0, "threshold": threshold}
 
 
 def test_no_model(start: Start) -> None:

@@ -11,6 +11,7 @@ import pytest
 from live import Agent, assert_error, eventually
 
 from contract.api import AgentInfo, BundleStatus, Job, JobState, ModelInfo, ModelState, Stats, Telemetry
+from contract.manifest import Score
 from contract.results import Environment
 from contract.version import API_VERSION
 
@@ -83,6 +84,14 @@ class TestDeploying:
         job = over(agent, activate(agent, "m", bundle.id))
         assert job.error
         assert job.error.code == "incomplete_bundle"
+
+    def test_a_training_error_map_of_another_size(self, agent: Agent) -> None:
+        rule = Score(method="max_normalised_squared_error")
+        bundle = bundles.inspector().with_score(rule, training_error=np.ones((8, 8), np.float32))
+        wrong = bundle.with_file("training_error.bin", bytes(4 * 8 * 9))
+        response = agent.client.post("/v1/bundles", content=wrong.manifest.canonical_json(), headers=JSON)
+        told = assert_error(response, 422, "invalid_request")
+        assert "'training_error.bin' has 288 bytes, a training error map of 8 x 8 pixels needs 256" in told["error"]
 
     def test_a_bundle_that_nobody_offered(self, agent: Agent) -> None:
         job = over(agent, activate(agent, "new", DIGEST))

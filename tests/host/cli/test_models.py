@@ -1,10 +1,14 @@
+import base64
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import bundles
 import live
 import pytest
 import zoo
+from photos import photo
 from shell import run
 
 from contract.api import Activation
@@ -17,13 +21,14 @@ from host.store import Store
 def test_a_deploy_says_what_was_done(line: live.Agent, model: Path, last: Last) -> None:
     done = run("deploy", "--board", "line-3", model)
     assert done.exit_code == 0
-    notes, deployed, proven, loaded = done.stdout.splitlines()
+    notes, deployed, proven, decides, loaded = done.stdout.splitlines()
     assert notes == (
         "note: images are prepared as the model itself says: "
         "RGB, resized to 16x16 (bilinear), divided by 255, as NCHW float32"
     )
     assert deployed.startswith("deployed: capsules on line-3, bundle ")
     assert proven == ("proven on 8 golden inputs (noise): no difference to this machine's ONNX Runtime, 60 dB needed")
+    assert decides == "decides above 0.25, as where it was trained: it has no good images to find its own from"
     assert loaded.startswith("loaded in ")
     assert loaded.endswith(" s, no outage")
     assert "converting: load onnx ..." in done.stderr
@@ -101,6 +106,51 @@ def test_a_conversion_for_programs_starts_no_agent(
     assert told["folder"] == str(tmp_path / "out")
     assert told["manifest"]["provenance"]["source_name"] == "capsules.onnx"
     assert told["notices"]
+
+
+def judged(folder: Path, score: dict[str, Any], good: int = 0) -> Path:
+    """A model with so many good images."""
+    images = [base64.b64encode(photo(size=(16, 16), seed=seed)).decode() for seed in range(good)]
+    known = {"preprocessing": {"height": 16, "width": 16}, "score": score, "good_images": images}
+    return zoo.save(zoo.autoencoder({"boardfit": json.dumps(known)}), folder, "judged.onnx")
+
+
+@pytest.mark.parametrize(
+    ("score", "good", "told"),
+    [
+        (
+            {"threshold": 0.125},
+            2,
+            r"decides above 0\.\d+ on this board \(0\.125 where it was trained\), from 2 good images",
+        ),
+        ({}, 1, r"decides above 0\.\d+ on this board, from 1 good image"),
+        ({}, 0, "decisions are uncalibrated: the model has no threshold, and no good images to find one from"),
+    ],
+)
+def test_what_decides_on_the_board(
+    line: live.Agent, tmp_path: Path, score: dict[str, Any], good: int, told: str
+) -> None:
+    path = judged(tmp_path, score, good)
+    done = run("deploy", "--board", "line-3", path)
+    assert done.exit_code == 0
+    assert re.fullmatch(told, done.stdout.splitlines()[3])
+    again = json.loads(run("deploy", "--board", "line-3", path, "--json").stdout)
+    assert (again["threshold_model"], again["good_count"]) == (score.get("threshold"), good)
+    assert (again["threshold_board"] is None) == (good == 0)
+    (served,) = (model for model in json.loads(run("models", "--json").stdout) if model["name"] == "judged")
+    assert served["score"]["threshold"] == again["threshold_board"]
+
+
+def test_a_model_that_decides_nothing_says_nothing_of_it(line: live.Agent, tmp_path: Path) -> None:
+    done = run("deploy", "--board", "line-3", zoo.save(zoo.convolution(), tmp_path, "silent.onnx"))
+    assert done.exit_code == 0
+    assert not re.search("decide|decision|threshold", done.stdout)
+
+
+def test_a_conversion_says_that_nothing_can_decide(home: Path, tmp_path: Path) -> None:
+    for good, told in ((0, True), (1, False)):
+        done = run("convert", "--board", "desktop", judged(tmp_path, {}, good), "-o", tmp_path / str(good))
+        assert ("note: decisions are uncalibrated" in done.stdout) is told
 
 
 def test_a_folder_that_was_tampered_with_is_not_deployed(line: live.Agent, model: Path, tmp_path: Path) -> None:

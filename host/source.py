@@ -1,0 +1,40 @@
+"""A model file of the user's, self-contained and of static shapes, with its signature."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from contract.manifest import Signature
+from host import preprocessing
+from host.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from converters.convert import Converted
+
+
+def read_source(
+    path: Path,
+    input_shapes: Mapping[str, tuple[int, ...]],
+    runtime: str,
+    precision: str,
+    on_step: Callable[[str], None],
+) -> "tuple[Converted, Signature]":
+    """Through the host-site steps for boards of `runtime`; `on_step` hears each, in words. ModelFileError."""
+    from converters.convert import convert
+    from converters.errors import ConversionError
+    from converters.plan import Target
+
+    def on_conversion_step(name: str) -> None:
+        on_step(f"converting: {name.replace('_', ' ')}")
+
+    try:
+        converted = convert(path, Target(runtime, precision), input_shapes, on_conversion_step)
+        return converted, Signature.model_validate(asdict(converted.signature))
+    except ConversionError as error:
+        raise ModelFileError(f"{path.name}: {error.message}", error.hint, error.code) from error
+    except ValidationError as error:
+        problem = preprocessing.first_problem(error)
+        raise ModelFileError(f"{path.name}: its {problem}", "give the tensor another name or type") from error
