@@ -18,6 +18,7 @@
     ├── NotCompressedError        not_compressed           no model that `compress` wrote
     └── TrainingError             training_failed          a training cannot go on as asked
         ├── DivergedError         diverged                 the error is no number any more
+        ├── BatchError            bad_batch                the model does not take so many images at a time
         ├── TrainingMemoryError   out_of_memory            a step does not fit into memory
         ├── CheckpointError       bad_checkpoint           it belongs to another training, or is broken
         ├── DeviceError           no_such_device           torch does not find it on this machine
@@ -136,6 +137,12 @@ class DivergedError(TrainingError):
     """The training error is NaN or infinite."""
 
     code = "diverged"
+
+
+class BatchError(TrainingError):
+    """The model does not take so many images at a time."""
+
+    code = "bad_batch"
 
 
 class TrainingMemoryError(TrainingError):

@@ -21,8 +21,8 @@ class Progress(Protocol):
     def stage(self, text: str) -> None:
         """A new piece of work begins; one that goes on under the same name is told once."""
 
-    def advance(self, done: int, total: int) -> None:
-        """So much of the piece under way is done."""
+    def advance(self, done: int, total: int, detail: str = "") -> None:
+        """So much of the piece under way is done; `detail` is what there is to say of it."""
 
     def note(self, text: str) -> None:
         """Something worth a line that stays."""
@@ -42,11 +42,11 @@ class Lines:
             self._told_at = time.monotonic()
             self._print(f"{text} ...")
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
         if total and now - self._told_at >= LINE_EVERY_S:
             self._told_at = now
-            self._print(f"{self._stage}: {done:,} of {total:,}")
+            self._print(f"{self._stage}: {_count(done, total, detail)}")
 
     def note(self, text: str) -> None:
         self._print(text)
@@ -68,11 +68,11 @@ class Bar:
             self._bars.remove_task(self._task)  # a total, once known, cannot be made unknown again
             self._begin(text)
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
         if total and (done == total or now - self._told_at >= BAR_EVERY_S):
             self._told_at = now
-            self._bars.update(self._task, completed=done, total=total, count=f"{done:,} of {total:,}")
+            self._bars.update(self._task, completed=done, total=total, count=_count(done, total, detail))
 
     def note(self, text: str) -> None:
         from rich.text import Text
@@ -82,6 +82,10 @@ class Bar:
     def _begin(self, text: str) -> None:
         self._stage = text
         self._task = self._bars.add_task(text, total=None, count="")
+
+
+def _count(done: int, total: int, detail: str) -> str:
+    return f"{done:,} of {total:,}" + (f", {detail}" if detail else "")
 
 
 def on_job(board: str, progress: Progress, job: Job) -> None:

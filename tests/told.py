@@ -7,17 +7,19 @@ from host.progress import Progress
 
 @dataclass
 class Told(Progress):
-    """`stages` in order, `done` as (done, total), `notes`."""
+    """`stages` in order, `done` as (done, total), `details` of it, `notes`."""
 
     stages: list[str] = field(default_factory=list)
     done: list[tuple[int, int]] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
-    def advance(self, done: int, total: int) -> None:
+    def advance(self, done: int, total: int, detail: str = "") -> None:
         self.done.append((done, total))
+        self.details += [detail] if detail else []
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -39,6 +39,18 @@ def test_a_line_for_each_stage_and_one_now_and_then_within(clock: list[float]) -
     ]
 
 
+def test_what_there_is_to_say_of_it_stands_behind_the_count(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    bars = RichProgress(console=Console(file=io.StringIO()))
+    for told in (lines, Bar(bars)):
+        told.stage("training")
+        clock[0] += progress.LINE_EVERY_S
+        told.advance(7, 10, "error 1.2e-04")
+    assert stream.getvalue().splitlines()[-1] == "training: 7 of 10, error 1.2e-04"
+    assert bars.tasks[0].fields["count"] == "7 of 10, error 1.2e-04"
+
+
 class Terminal(io.StringIO):
     """A terminal to the eye of a program."""
 

@@ -1,0 +1,62 @@
+"""A data set as a model takes it: what a training needs."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from compression.data.mvtec import Dataset, OnImage, load_images, split
+from inspection.preprocess import Preprocessing, decode
+
+MAX_GOOD_IMAGES = 64
+"""That travel with a model: a threshold needs no more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Prepared images, float32 (n,C,H,W) or (n,H,W,C). `defective` and `kinds` are of the test images.
+
+    `good_images`: the held-out ones, `MAX_GOOD_IMAGES` at most, as PNG files of the size that the model takes, from
+    which preparing them makes the same tensors.
+    """
+
+    train: NDArray[np.float32]
+    held_out: NDArray[np.float32]
+    test: NDArray[np.float32]
+    defective: NDArray[np.bool_]
+    kinds: tuple[str, ...]
+    good_images: tuple[bytes, ...]
+
+
+def prepare_dataset(
+    dataset: Dataset, preprocessing: Preprocessing, seed: int, on_image: OnImage | None = None
+) -> Prepared:
+    """All images of `dataset`; `seed` chooses which training images are held out. A DatasetError names the file."""
+    train, held_out = split(dataset.train, seed)
+    paths = [*train, *held_out, *(image.path for image in dataset.test)]
+    images = load_images(dataset, paths, preprocessing, on_image)
+    first, second = len(train), len(train) + len(held_out)
+    return Prepared(
+        images[:first],
+        images[first:second],
+        images[second:],
+        dataset.defective,
+        dataset.kinds,
+        scaled_pngs(held_out[:MAX_GOOD_IMAGES], preprocessing),
+    )
+
+
+def scaled_pngs(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[bytes, ...]:
+    """Images that `load_images` has read before, as PNG files of the size that the model takes."""
+    return tuple(_scaled_png(path, preprocessing) for path in paths)
+
+
+def _scaled_png(path: Path, preprocessing: Preprocessing) -> bytes:
+    size = preprocessing.width, preprocessing.height
+    file = io.BytesIO()
+    decode(path.read_bytes()).resize(size, Image.Resampling.BILINEAR).save(file, "PNG")
+    return file.getvalue()

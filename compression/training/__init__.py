@@ -1,0 +1,1 @@
+"""Training and retraining of ONNX graphs in torch."""
