@@ -1,7 +1,8 @@
 """What can go wrong on the user's machine, and the exit code each gives the command line.
 
 HostError                     1   host_error            anything that is nobody's bug, by itself not more precise
-+-- InputError                3   bad_input             a model, an image or an option's value is wrong
++-- InputError                3   bad_input             a model, an image or an option's value is wrong; what other
+|   |                                                   rooms say of these (`as_input_error`) keeps its own code
 |   +-- UnknownBoardError     3   unknown_board         no board of that name is configured
 |   +-- BoardsFileError       3   bad_boards_file       boards.toml is not what it should be
 |   +-- TokenFileError        3   bad_token_file        no token in it, or others can read it
@@ -28,7 +29,8 @@ Exit code 2 is click's own: the command line itself is wrong. A bug is no HostEr
 To add an error: subclass the branch whose exit code is right, give it a `code`, and draw it above (a test compares).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -206,3 +208,19 @@ class UnstoredError(ResultsError):
     def __init__(self, row: "BenchRow", cause: ResultsError) -> None:
         super().__init__(f"result {row.id} is measured, but not stored: {cause.message}", cause.hint, cause.code)
         self.row = row
+
+
+@contextmanager
+def as_input_error() -> Iterator[None]:
+    """Within, what compression, its data sets and inspection say of a user's model, images or figures is an InputError.
+
+    Message, hint and code stay theirs.
+    """
+    from compression.data.errors import DatasetError
+    from compression.errors import CompressionError
+    from inspection.errors import InspectionError
+
+    try:
+        yield
+    except (CompressionError, DatasetError, InspectionError) as error:
+        raise InputError(str(error), error.hint, error.code) from error

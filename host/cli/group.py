@@ -29,6 +29,10 @@ _COMMANDS = {
     "stats": ("host.cli.serving", "What a board's agent counts: requests, latency, memory."),
     "bench": ("host.cli.measuring", "Measure latency and peak memory on a board."),
     "results": ("host.cli.measuring", "Every bench ever run, newest first."),
+    "train": ("host.cli.training", "Train a reference model on good images."),
+    "compress": ("host.cli.training", "Remove a share of a model's weights, and retrain it."),
+    "dataset": ("host.cli.dataset", "Make a data set of images to train and test with."),
+    "evaluate": ("host.cli.evaluating", "How well a model tells good images from defective ones."),
     "example": ("host.cli.example", "Write an example model and images to try the others with."),
 }
 

@@ -75,22 +75,25 @@ def _finite(_context: click.Context, _parameter: click.Parameter, value: float |
     return value
 
 
+input_shapes = click.option(
+    "--input-shape",
+    "input_shapes",
+    multiple=True,
+    callback=_shape,
+    metavar="NAME=N,C,H,W",
+    help="The shape of an input whose sizes are not in the model.",
+)
+preprocess = click.option(
+    "--preprocess",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML with color, layout, scale, mean, std: how images become the input.",
+)
+
 _CONVERSION = (
-    click.option(
-        "--input-shape",
-        "input_shapes",
-        multiple=True,
-        callback=_shape,
-        metavar="NAME=N,C,H,W",
-        help="The shape of an input whose sizes are not in the model.",
-    ),
+    input_shapes,
     click.option("--precision", metavar="P", help="Default: the first of the board's profile."),
-    click.option(
-        "--preprocess",
-        metavar="FILE",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="TOML with color, layout, scale, mean, std: how images become the input.",
-    ),
+    preprocess,
     click.option(
         "--calibrate",
         metavar="DIR",

@@ -4,4 +4,5 @@ tables.py       rows, models and boards as tables for a terminal or a log
 inferences.py   what a model said of files, as tables and JSON      stats.py   what an agent counts, as tables
 values.py       one figure as text, or why there is none            layout.py  what tables are made of
 records.py      rows as JSON and CSV, by the keys of contract/results.py
+accuracy.py     what an evaluation found, as tables and JSON    figures.py  the same as pictures
 """

@@ -9,9 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from compression.autoencoder import build_autoencoder, set_inspection
+from compression.data.capsule import write_dataset
+from compression.data.mvtec import load_images, read_dataset
 from contract.results import BenchRow, Conditions, Environment, Latency, Mean, Memory
 from host.client import AgentClient
 from host.store import Store
+from inspection.preprocess import Preprocessing
+from inspection.score import Score
 
 START = datetime(2025, 11, 24, 7, 30, 0, 123456, tzinfo=UTC)
 LETTERS = "abcdefghjk"
@@ -139,3 +144,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("BOARDFIT_RESULTS", raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def capsules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 32 x 32 pixels: 8 images to train on, 4 good and 10 defective ones, two of each kind. Not to be
+    changed: a test that does copies it.
+    """
+    folder = tmp_path_factory.mktemp("capsules") / "set"
+    write_dataset(folder, seed=3, train=8, good=4, bad=10, size=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def untrained(capsules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An autoencoder around that data set's mean image, which decides by the smoothed error, above 0.01."""
+    dataset, preprocessing = read_dataset(capsules), Preprocessing(height=32, width=32)
+    mean = load_images(dataset, dataset.train, preprocessing).mean(axis=0)
+    model = build_autoencoder(0, 32, mean)
+    set_inspection(model, preprocessing, Score(threshold=0.01))
+    path = tmp_path_factory.mktemp("untrained") / "capsules.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path

@@ -3,8 +3,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from compression.data.errors import DatasetError, MixedSizesError
+from compression.errors import BelowFloorError, CompressionError
 from host import errors
-from host.errors import AmbiguousRowError, HostError, ResultsNewerError, UnknownRowError
+from host.errors import (
+    AmbiguousRowError,
+    HostError,
+    InputError,
+    ResultsNewerError,
+    UnknownRowError,
+    as_input_error,
+)
+from inspection.errors import BrokenImageError, InspectionError
 
 
 def tree(kind: type[HostError] = HostError, depth: int = 0) -> Iterator[tuple[int, str, int, str]]:
@@ -45,3 +55,26 @@ def test_an_error_has_message_and_hint() -> None:
 def test_messages_have_the_values(error: HostError, parts: tuple[str, ...]) -> None:
     assert all(part in error.message for part in parts)
     assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BelowFloorError(0.9999, 0.9), "below_floor"),
+        (MixedSizesError("two sizes", "scale them"), "mixed_sizes"),
+        (BrokenImageError("half an image", "send all of it"), "broken_image"),
+    ],
+)
+def test_what_other_rooms_say_of_the_users_files(
+    error: CompressionError | DatasetError | InspectionError, code: str
+) -> None:
+    with pytest.raises(InputError) as told, as_input_error():
+        raise error
+    assert (told.value.message, told.value.hint, told.value.code) == (str(error), error.hint, code)
+    assert told.value.exit_code == 3
+    assert told.value.__cause__ is error
+
+
+def test_a_bug_stays_one() -> None:
+    with pytest.raises(ZeroDivisionError), as_input_error():
+        raise ZeroDivisionError

@@ -1,0 +1,206 @@
+"""The compress flow: a model -> the same with fewer weights, retrained where there are images, its threshold anew."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contract.manifest import Inspection, Preprocessing, Signature
+from host import preprocessing, teaching
+from host.errors import InputError, as_input_error
+from host.material import Material, read_material
+from host.progress import Progress
+from host.source import read_source
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from compression.calibrate import Calibration
+    from compression.table import Table
+    from compression.training.gradual import Plan
+    from compression.training.loop import Lesson, Trained
+    from compression.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """`rate` None: `ranks` alone, a JSON file of layer name -> [output rank, input rank]; `recipe` None: no retraining.
+
+    `options` go to `compression.compress.compress` as they are.
+    """
+
+    model: Path
+    output: Path
+    rate: float | None
+    ranks: Path | None
+    data: Path | None
+    recipe: "Recipe | None"
+    options: dict[str, Any]
+    input_shapes: dict[str, tuple[int, ...]]
+    preprocess: Path | None
+    compute: teaching.Compute
+    restart: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A model that was written to `path`. `trained`, `calibration`: None where there were no images for it."""
+
+    path: Path
+    table: "Table"
+    trained: "Trained | None"
+    calibration: "Calibration | None"
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What is compressed, self-contained and of static shapes."""
+
+    model: "ModelProto"
+    signature: Signature
+    known: Inspection
+    preprocessing: Preprocessing | None
+
+    @property
+    def reconstructs(self) -> bool:
+        inputs, outputs = self.signature.inputs, self.signature.outputs
+        return [spec.shape for spec in inputs] == [spec.shape for spec in outputs]
+
+
+def compress(request: Request, progress: Progress) -> Outcome:
+    """Compress and write; Ctrl-C leaves a checkpoint that the same request goes on with. InputError."""
+    from compression.compress import compress as decompose
+
+    with as_input_error():
+        subject = _read(request, progress)
+        options = {**request.options, **({"ranks": _read_ranks(request.ranks)} if request.ranks else {})}
+        progress.stage("choosing ranks")
+        draft = decompose(subject.model, request.rate, **_without_images(options))  # what cannot be, before any image
+        material = _material(request, subject, progress)
+        if material is None or request.recipe is None:
+            data = None if material is None else material.train
+            if data is not None:
+                progress.stage("fitting the factors to the images")
+            made = draft if data is None else decompose(subject.model, request.rate, data=data, **options)
+            model, table, trained = made.model, made.table, None
+        else:
+            model, table, trained = _retrained(request, request.recipe, subject, material, options, progress)
+        calibration = _calibrated(model, subject, material, progress)
+        teaching.write_model(request.output, model)
+        teaching.checkpoint_path(request.output).unlink(missing_ok=True)
+    return Outcome(request.output, table, trained, calibration)
+
+
+def _read(request: Request, progress: Progress) -> _Subject:
+    import onnx
+
+    converted, signature = read_source(request.model, request.input_shapes, "ort", "fp32", progress.stage)
+    known = preprocessing.inspection_of(converted.inspection)
+    if request.preprocess:
+        image: Preprocessing | None = preprocessing.read_file(request.preprocess, signature)
+    else:
+        image = known.preprocessing or preprocessing.by_convention(signature)
+    return _Subject(onnx.load_model_from_string(converted.model), signature, known, image)
+
+
+def _read_ranks(path: Path) -> dict[str, list[int]]:
+    example = 'a JSON object like {"encode4": [45, 64]}: output rank, input rank'
+    try:
+        ranks = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--ranks {path} cannot be read: {error.strerror}", "check the path") from error
+    except ValueError as error:
+        raise InputError(f"--ranks {path} is no JSON: {error}", example) from error
+    if not isinstance(ranks, dict) or not all(isinstance(pair, list) for pair in ranks.values()) or not ranks:
+        raise InputError(f"--ranks {path} does not say ranks by layer", example)
+    return ranks
+
+
+def _without_images(options: dict[str, Any]) -> dict[str, Any]:
+    """An allocation by activations needs them; whether a rate can be reached does not depend on it."""
+    return {**options, "allocation": "log"} if options.get("allocation") == "activation" else options
+
+
+def _material(request: Request, subject: _Subject, progress: Progress) -> Material | None:
+    if request.data is None:
+        return None
+    if subject.preprocessing is None:
+        specs = ", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in subject.signature.inputs)
+        raise InputError(
+            f"--data gives images, but the model takes {specs}", "leave it out: the model is not retrained"
+        )
+    seed = request.recipe.seed if request.recipe else 0
+    reading = teaching.images_told(progress, "reading the images")
+    return read_material(request.data, subject.preprocessing, seed, subject.reconstructs, reading)
+
+
+def _retrained(
+    request: Request,
+    recipe: "Recipe",
+    subject: _Subject,
+    material: Material,
+    options: dict[str, Any],
+    progress: Progress,
+) -> "tuple[ModelProto, Table, Trained]":
+    teaching.check_torch()
+    from compression.training.checkpoint import Checkpoint, fingerprint
+    from compression.training.gradual import compress_and_retrain
+    from compression.training.record import write_record
+
+    plan = _plan(request, recipe, options)
+    belongs_to = fingerprint(
+        subject.model.SerializeToString(), material.train, material.held_out, str(plan), str(asdict(recipe))
+    )
+    checkpoint = Checkpoint(teaching.checkpoint_path(request.output), belongs_to)
+    if request.restart:
+        checkpoint.remove()
+
+    def on_stage(rate: float | None, number: int, count: int) -> None:
+        to = "" if rate is None else f" at {rate:.4g}"
+        progress.stage(f"retraining{to}" + (f", stage {number} of {count}" if count > 1 else ""))
+
+    with teaching.resumable(checkpoint, progress):
+        lesson = _lesson(subject, material, request.compute.device, recipe.batch)
+        pace = teaching.pace_of(checkpoint, subject.model, lesson, recipe, request.compute, progress)
+        made = compress_and_retrain(
+            subject.model, plan, lesson, recipe, pace, checkpoint, on_stage, teaching.told(progress)
+        )
+    write_record(made.trained.model, recipe, pace, made.trained)
+    return made.trained.model, made.table, made.trained
+
+
+def _plan(request: Request, recipe: "Recipe", options: dict[str, Any]) -> "Plan":
+    """In stages, where there are no given ranks and enough epochs for it."""
+    from compression.training.gradual import Plan, rates_to
+
+    if request.rate is None or request.ranks:
+        return Plan((request.rate,), options)
+    rates = rates_to(request.rate)
+    return Plan(rates if recipe.epochs >= len(rates) else (request.rate,), options)
+
+
+def _lesson(subject: _Subject, material: Material, device: str, batch: int) -> "Lesson":
+    from compression.training import lessons
+
+    if material.prepared and subject.preprocessing:
+        return lessons.reconstruction(material.prepared, subject.preprocessing.layout)
+    return lessons.distillation(subject.model, material.train, material.held_out, device, batch)
+
+
+def _calibrated(
+    model: "ModelProto", subject: _Subject, material: Material | None, progress: Progress
+) -> "Calibration | None":
+    """The threshold of the new model: from the held-out images, else from the good images that travel with it."""
+    from compression.calibrate import calibrated, recalibrated
+    from inspection.preprocess import Preprocessing as Preparing
+    from inspection.score import Score
+
+    score = None if subject.known.score is None else Score(**subject.known.score.model_dump())
+    judging = teaching.images_told(progress, "finding the threshold")
+    if material and material.prepared and subject.preprocessing:
+        usual = {} if score is None else {"judged": replace(score, threshold=None)}
+        how = Preparing(**subject.preprocessing.model_dump())
+        return calibrated(model, how, material.prepared, on_image=judging, **usual)
+    if score is None or subject.known.preprocessing is None:
+        return None
+    return recalibrated(model, Preparing(**subject.known.preprocessing.model_dump()), score)
