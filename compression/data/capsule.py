@@ -24,7 +24,7 @@ from inspection.preprocess import decode
 __all__ = ["DEFECTS", "LINE", "STUDIO", "Recipe", "photograph", "photograph_with_mask", "write_dataset"]
 
 RECIPE_FILE = "capsule.json"
-GENERATOR = 1
+GENERATOR = 2
 """Raised when equal recipes no longer give equal pictures."""
 
 VISIBLE = 0.2
@@ -49,8 +49,8 @@ class Recipe:
 def photograph(seed: Seed, defect: str | None = None, size: int = 256, variation: Variation = STUDIO) -> Image.Image:
     """RGB picture of size x size pixels; `defect` is a key of `DEFECTS`, or None for a good capsule.
 
-    A seed shows the same capsule, lamp and noise with and without a defect: the difference is the defect, as severe as
-    its kind can be.
+    A seed shows the same capsule, lamp and noise with and without a defect: the difference is the defect, obvious
+    (severity 1).
     """
     return photograph_with_mask(seed, defect, size, variation)[0]
 
@@ -58,19 +58,23 @@ def photograph(seed: Seed, defect: str | None = None, size: int = 256, variation
 def photograph_with_mask(
     seed: Seed, defect: str | None, size: int, variation: Variation, severity: float | None = 1.0
 ) -> tuple[Image.Image, Mask]:
-    """`photograph`, and where the defect shows: bool (size,size). `severity`: 0..1, None draws it from the seed."""
+    """`photograph`, and where the defect shows: bool (size,size).
+
+    `severity`: 0 hardly to be seen, 1 obvious, larger still above; None draws it from the seed, in the variation's
+    range.
+    """
     rng = np.random.default_rng(seed)
     damage_rng = rng.spawn(1)[0]
     scene = draw_scene(rng, variation)
     good = camera.expose(scene, size, Damage())
     if defect is None:
-        return camera.develop(good, rng), np.zeros((size, size), bool)
-    drawn = damage_rng.uniform()
+        return camera.develop(good, variation.noise, rng), np.zeros((size, size), bool)
+    drawn = damage_rng.uniform(*variation.severity)
     place = camera.coordinates(scene, size)
     damage = DEFECTS[defect](*place, damage_rng, drawn if severity is None else severity)
     bad = camera.expose(scene, size, damage)
     change = np.abs(bad - good).max(axis=2)
-    return camera.develop(bad, rng), _joined(change > VISIBLE * change.max())
+    return camera.develop(bad, variation.noise, rng), _joined(change > VISIBLE * change.max())
 
 
 def _joined(mask: Mask) -> Mask:

@@ -8,9 +8,9 @@ from PIL import Image
 from compression.data._capsule.defects import Damage
 from compression.data._capsule.scene import Scene
 from compression.data._capsule.surface import Grid, albedo, arc, blend, distance, ink, normal, sigmoid, turn
+from inspection.score import gaussian_smooth
 
 TABLE = np.array((0.520, 0.530, 0.545), np.float32)
-NOISE = 0.009
 
 
 def coordinates(scene: Scene, size: int) -> tuple[Grid, Grid]:
@@ -26,13 +26,21 @@ def expose(scene: Scene, size: int, damage: Damage) -> Grid:
     inside = sigmoid(-distance(along, across, damage.narrowing) / 0.7)
     light = blend(_background(x, y, scene), _capsule(along, across, scene, damage), inside)
     lamp = scene.gain + (scene.gradient_x * x + scene.gradient_y * y) / 128
-    return np.asarray(np.clip(light * lamp[..., None], 0, 1) ** (1 / 2.2))
+    light = light * lamp[..., None]
+    if scene.blur:
+        light = _blurred(light, scene.blur * size / 256)
+    return np.asarray(np.clip(light, 0, 1) ** (1 / 2.2))
 
 
-def develop(picture: Grid, rng: np.random.Generator) -> Image.Image:
-    """Sensor noise, 8 bits."""
-    noisy = picture + NOISE * rng.standard_normal(picture.shape, np.float32)
+def develop(picture: Grid, noise: float, rng: np.random.Generator) -> Image.Image:
+    """Sensor noise of this standard deviation, 8 bits."""
+    noisy = picture + noise * rng.standard_normal(picture.shape, np.float32)
     return Image.fromarray((noisy.clip(0, 1) * 255).round().astype(np.uint8))
+
+
+def _blurred(light: Grid, sigma: float) -> Grid:
+    """A lens out of focus; `sigma` in pixels."""
+    return np.stack([gaussian_smooth(np.asarray(colour, np.float32), sigma) for colour in np.moveaxis(light, 2, 0)], 2)
 
 
 def _pixels(size: int) -> tuple[Grid, Grid]:
@@ -46,7 +54,7 @@ def _to_capsule(x: Grid, y: Grid, scene: Scene) -> tuple[Grid, Grid]:
 
 
 def _capsule(along: Grid, across: Grid, scene: Scene, damage: Damage) -> Grid:
-    around, imprint = arc(across, scene.roll), ink(along.shape[0])
+    around, imprint = arc(across, scene.roll), ink(along.shape[0], scene.bold)
     coverage = damage.reprint(imprint, along, around) if damage.reprint else imprint(along, around)
     colour = albedo(along, coverage)
     if damage.tint is not None:

@@ -39,6 +39,15 @@ def _between(least: float, most: float, severity: float) -> float:
     return least + (most - least) * severity
 
 
+def _coverage(least: float, severity: float) -> float:
+    return min(_between(least, 1, severity), 1)
+
+
+def _growth(severity: float) -> float:
+    """Beyond severity 1 nothing can cover more: it grows wider."""
+    return max(severity, 1)
+
+
 def _crack(along: Grid, across: Grid, rng: np.random.Generator, severity: float) -> Damage:
     """A jagged dark line that runs from the seam into the body, with one branch."""
     steps = np.stack((rng.uniform(2, 6, 12), rng.normal(rng.uniform(-1.5, 1.5), 2.6, 12)), axis=1)
@@ -46,16 +55,17 @@ def _crack(along: Grid, across: Grid, rng: np.random.Generator, severity: float)
     trunk = np.array((SEAM, rng.uniform(-20, 20))) + np.cumsum(steps, axis=0)
     steps = np.stack((rng.uniform(2, 5, 5), _sign(rng) * rng.uniform(1, 5, 5)), axis=1)
     branch = trunk[4] + np.cumsum(np.vstack(((0, 0), steps * _between(0.5, 1, severity))), axis=0)
-    lines = [_stroke(along, across, *part) for part in ((trunk[:5], 1.0), (trunk[4:], 0.7), (branch, 0.5))]
-    line = np.maximum.reduce(lines) * _between(0.2, 1, severity)
+    parts = ((trunk[:5], 1.0), (trunk[4:], 0.7), (branch, 0.5))
+    lines = [_stroke(along, across, points, half_width * _growth(severity)) for points, half_width in parts]
+    line = np.maximum.reduce(lines) * _coverage(0.2, severity)
     return Damage(-0.35 * line, 0.9 * line, (0.05, 0.035, 0.02))
 
 
 def _faulty_imprint(along: Grid, across: Grid, rng: np.random.Generator, severity: float) -> Damage:
     """A part of the imprint that is missing, printed twice, or slipped."""
-    strength = _between(0.25, 1, severity)
+    strength = _coverage(0.25, severity)
     cut, side = IMPRINT_ALONG + rng.uniform(-12, 12), _sign(rng)
-    slip_along, slip_arc = (_sign(rng) * rng.uniform(2.5, 6) for _ in range(2))
+    slip_along, slip_arc = (_sign(rng) * rng.uniform(2.5, 6) * _growth(severity) for _ in range(2))
 
     def missing(ink: Ink, along: Grid, arc: Grid) -> Grid:
         return ink(along, arc) * (1 - strength * sigmoid(side * (along - cut) / 1.5))
@@ -77,7 +87,7 @@ def _poke(along: Grid, across: Grid, rng: np.random.Generator, severity: float) 
     dent = -3.0 * np.exp(-(radius**2)) + 0.35 * np.exp(-(((radius - 1.8) / 0.6) ** 2))
     return Damage(
         _between(0.12, 1, severity) * dent,
-        _between(0.1, 1, severity) * sigmoid((0.55 - radius) * width / 0.6),
+        _coverage(0.1, severity) * sigmoid((0.55 - radius) * width / 0.6),
         (0.02, 0.02, 0.025),
     )
 
@@ -92,9 +102,9 @@ def _scratch(along: Grid, across: Grid, rng: np.random.Generator, severity: floa
             (math.cos(bearing), math.sin(bearing))
         )
         bend = (start + end) / 2 + rng.normal(0, 1.2, 2)
-        lines.append(_stroke(along, across, np.stack((start, bend, end)), 0.6))
+        lines.append(_stroke(along, across, np.stack((start, bend, end)), 0.6 * _growth(severity)))
         start = start + rng.uniform(4, 7) * np.array((-math.sin(direction), math.cos(direction)))
-    line = np.maximum.reduce(lines) * _between(0.15, 1, severity)
+    line = np.maximum.reduce(lines) * _coverage(0.15, severity)
     return Damage(-0.3 * line, 0.8 * line, (0.86, 0.84, 0.80))
 
 
@@ -128,4 +138,4 @@ DEFECTS: dict[str, Callable[[Grid, Grid, np.random.Generator, float], Damage]] =
     "scratch": _scratch,
     "squeeze": _squeeze,
 }
-"""Kind of defect -> what it does to the capsule, at a severity of 0 (hardly to be seen) to 1."""
+"""Kind of defect -> what it does to the capsule, at a severity of 0 (hardly to be seen), 1 (obvious) or more."""

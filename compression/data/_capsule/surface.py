@@ -68,9 +68,9 @@ def arc(across: Grid, roll: float) -> Grid:
     return np.asarray(RADIUS * (np.arcsin(np.clip(across / RADIUS, -1, 1)) - roll))
 
 
-def ink(size: int) -> Ink:
-    """The imprint as good capsules have it."""
-    texture = _texture(size)
+def ink(size: int, bold: float) -> Ink:
+    """The imprint as good capsules have it, its strokes `bold` wider on either side."""
+    texture = _texture(size, bold)
     unit = size / 256
 
     def coverage(along: Grid, arc: Grid) -> Grid:
@@ -82,13 +82,14 @@ def ink(size: int) -> Ink:
 
 
 @functools.cache
-def _texture(size: int) -> Grid:
+def _texture(size: int, bold: float) -> Grid:
     """One imprint, with margins, drawn finer and averaged; a picture's pixels are the texture's."""
     fine, unit = 4, size / 256
     font = ImageFont.load_default(FONT_SIZE * unit * fine)
     width, height = (math.ceil(length * unit) for length in (80, 34))
     text = Image.new("L", (width * fine, height * fine))
-    ImageDraw.Draw(text).text((width * fine / 2, height * fine / 2), IMPRINT, fill=255, font=font, anchor="mm")
+    middle, widened = (width * fine / 2, height * fine / 2), round(bold * unit * fine)
+    ImageDraw.Draw(text).text(middle, IMPRINT, fill=255, font=font, anchor="mm", stroke_width=widened)
     return np.asarray(text.reduce(fine), np.float32) / 255
 
 
