@@ -21,7 +21,7 @@ from compression.data.errors import FolderTakenError
 from inspection.errors import ImageError
 from inspection.preprocess import decode
 
-__all__ = ["DEFECTS", "LINE", "STUDIO", "Recipe", "photograph", "photograph_with_mask", "write_dataset"]
+__all__ = ["DEFECTS", "LINE", "STUDIO", "VARIATIONS", "Recipe", "photograph", "photograph_with_mask", "write_dataset"]
 
 RECIPE_FILE = "capsule.json"
 GENERATOR = 2
@@ -29,6 +29,8 @@ GENERATOR = 2
 
 VISIBLE = 0.2
 """A pixel belongs to a defect where it changes the picture by this share of the largest change it makes."""
+
+VARIATIONS = {"studio": STUDIO, "line": LINE}
 
 Seed = int | Sequence[int]
 Mask = NDArray[np.bool_]
@@ -43,6 +45,7 @@ class Recipe:
     good: int
     bad: int
     size: int
+    variation: str
     generator: int = GENERATOR
 
 
@@ -90,21 +93,24 @@ def write_dataset(
     good: int = 23,
     bad: int = 109,
     size: int = 128,
+    variation: str = "line",
     on_image: Callable[[int, int], None] | None = None,
 ) -> None:
     """A data set in MVTec AD's layout (mvtec.py): `train` and `good` capsules, `bad` ones of each kind in turn, masks.
+
+    `variation`: a key of `VARIATIONS`.
 
     An image depends on nothing but the seed, its part of the data set and its number there; `on_image` is called with
     how many are done, of how many. The folder is made where it does not exist. One that an earlier call with the same
     arguments left unfinished is finished: whole images are kept. FolderTakenError where anything else is in it, which
     stays as it is. OSError where it cannot be written.
     """
-    recipe = Recipe(seed, train, good, bad, size)
+    recipe = Recipe(seed, train, good, bad, size, variation)
     _claim(folder, recipe)
     shots = list(_shots(folder, recipe))
     for done, shot in enumerate(shots, 1):
         if not all(_is_whole(path) for path in (shot.path, shot.mask) if path):
-            picture, mask = photograph_with_mask(shot.seed, shot.defect, size, LINE, severity=None)
+            picture, mask = photograph_with_mask(shot.seed, shot.defect, size, VARIATIONS[variation], severity=None)
             if shot.mask:
                 _write(shot.mask, _png(Image.fromarray(mask.astype(np.uint8) * 255)))
             _write(shot.path, _png(picture))

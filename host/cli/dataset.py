@@ -21,7 +21,14 @@ def dataset() -> None:
 @click.option("--good", default=23, show_default=True, type=click.IntRange(1), help="Good images to test with.")
 @click.option("--bad", default=109, show_default=True, type=click.IntRange(1), help="Defective images to test with.")
 @click.option("--size", default=128, show_default=True, type=click.IntRange(32, 4096), help="Pixels, of each side.")
-def capsule(folder: Path, seed: int, train: int, good: int, bad: int, size: int) -> None:
+@click.option(
+    "--variation",
+    type=click.Choice(["studio", "line"]),
+    default="line",
+    show_default=True,
+    help="studio: every capsule lies the same way; line: as they happen to pass, under a noisy camera.",
+)
+def capsule(folder: Path, seed: int, train: int, good: int, bad: int, size: int, variation: str) -> None:
     """Draw capsules into FOLDER, good ones and ones with a defect of five kinds, with masks of the defects.
 
     The counts are those of MVTec AD's capsule. Interrupted, the same command goes on where it was.
@@ -34,7 +41,7 @@ def capsule(folder: Path, seed: int, train: int, good: int, bad: int, size: int)
     with shown() as progress, as_input_error():
         progress.stage(f"{folder}: drawing capsules")
         try:
-            write_dataset(folder, seed, train, good, bad, size, progress.advance)
+            write_dataset(folder, seed, train, good, bad, size, variation, progress.advance)
         except OSError as error:
             raise InputError(f"{folder} cannot be written: {error.strerror}", "name another folder") from error
         except KeyboardInterrupt:

@@ -164,7 +164,7 @@ def write_small(folder: Path, **changes: int) -> None:
 
 def test_writes_the_layout_that_is_read(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    write_dataset(tmp_path / "new" / "set", 4, 3, 2, 7, 64, lambda done, total: seen.append((done, total)))
+    write_dataset(tmp_path / "new" / "set", 4, 3, 2, 7, 64, on_image=lambda done, total: seen.append((done, total)))
     dataset = read_dataset(tmp_path / "new" / "set")
     assert len(dataset.train) == 3
     assert dataset.kinds == ("good", "good", "crack", "crack", "faulty_imprint", "faulty_imprint", *KINDS[2:])
@@ -217,7 +217,7 @@ def interrupted(done: int, total: int) -> None:
 def test_an_interrupted_run_is_finished_and_whole_images_are_kept(tmp_path: Path) -> None:
     write_small(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        write_dataset(tmp_path / "cut", 4, 3, 2, 7, 64, interrupted)
+        write_dataset(tmp_path / "cut", 4, 3, 2, 7, 64, on_image=interrupted)
     kept = tmp_path / "cut" / "train/good/000.png"
     before = kept.stat().st_mtime_ns
     write_small(tmp_path / "cut")

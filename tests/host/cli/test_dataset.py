@@ -35,6 +35,16 @@ def test_the_seed(tmp_path: Path) -> None:
     assert first != other
 
 
+def test_the_variation(tmp_path: Path) -> None:
+    for name in ("studio", "line"):
+        run("dataset", "capsule", tmp_path / name, *SMALL, "--variation", name)
+    run("dataset", "capsule", tmp_path / "default", *SMALL)
+    studio, line, default = (contents(tmp_path / name) for name in ("studio", "line", "default"))
+    assert default == line
+    assert studio.keys() == line.keys()
+    assert not {path for path in studio if "train" in path.parts and studio[path] == line[path]}
+
+
 def test_the_same_command_goes_on_after_an_interrupt(tmp_path: Path) -> None:
     words = ("dataset", "capsule", tmp_path / "set", "--train", 400, "--good", 1, "--bad", 1, "--size", 32)
     command = spawn(*words, home=tmp_path / "home")
