@@ -6,13 +6,13 @@ On any error things are as they were.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from agent import calibration, golden
 from agent.dataplane import Dataplane, Served
-from agent.errors import AgentError, NothingToRollBackError
+from agent.errors import AgentError, NameTakenError, NothingToRollBackError
 from agent.exclusive import OnStage
 from agent.golden import Proof
 from agent.loading import Deployment, Limits
@@ -34,31 +34,34 @@ class Activator:
     limits: Limits
     stop_first: bool
 
-    async def activate(self, name: str, bundle: str, on_stage: OnStage) -> Activation:
-        """Serves `bundle` as `name`, from the first request after the return on.
+    async def activate(self, name: str, bundle: str, on_stage: OnStage, *, temporary: bool = False) -> Activation:
+        """Serves `bundle` as `name`, from the first request after the return on. NameTakenError.
 
         Cancelled or failed before the switch, it leaves what was served; after the switch it is too late to cancel.
         """
         with self.repository.keeping(bundle):
             deployment = await asyncio.to_thread(self.repository.deployment, name, bundle)
+            deployment = replace(deployment, temporary=temporary)
             async with self.dataplane.board.turn(f"the deploy of {name!r}", on_stage):
+                self._check_name(deployment)
                 served = self.dataplane.models.get(name)
                 if served and _serves(served.supervisor, bundle):
-                    return await self._confirmed(served.supervisor, on_stage)
+                    return await self._confirmed(served.supervisor, temporary, on_stage)
                 async with self._room(served, on_stage) as stopped_at:
                     new, proof = await self._take_over(deployment, on_stage)
                 return await committed(self._switch(new, served, proof, stopped_at, on_stage))
 
     async def rollback(self, name: str, on_stage: OnStage) -> Activation:
         """Serves the version before this one again; rolling back twice ends here."""
-        previous = self.repository.record(name).previous
-        if previous is None:
+        record = self.repository.record(name)
+        if record.previous is None:
             raise NothingToRollBackError(f"{name!r} has no version before this one", "deploy another version first")
-        return await self.activate(name, previous, on_stage)
+        return await self.activate(name, record.previous, on_stage, temporary=record.temporary)
 
     async def load(self, name: str, on_stage: OnStage) -> Activation:
         """Starts a model that is STOPPED or FAILED, and proves it."""
-        return await self.activate(name, self.repository.record(name).active, on_stage)
+        record = self.repository.record(name)
+        return await self.activate(name, record.active, on_stage, temporary=record.temporary)
 
     async def remove(self, name: str) -> None:
         """Forgets the model, its previous version too; requests in flight are served. BoardHeldError in a bench."""
@@ -67,6 +70,13 @@ class Activator:
         async with self.dataplane.board.turn(f"the removal of {name!r}", _unheard):
             self.repository.record(name)  # somebody else may have been quicker
             await whole(self._remove(name))
+
+    async def expire(self, name: str, is_due: Callable[[str], bool]) -> None:
+        """Removes the model, if that is still due when its turn has come: somebody may have named it meanwhile."""
+        async with self.dataplane.board.turn(f"the removal of {name!r}", _unheard):
+            if is_due(name):
+                _log.info("%s has expired: nobody has named this temporary model for a while", name)
+                await whole(self._remove(name))
 
     async def restore(self) -> None:
         """After a start of the agent: every model it served before. One that cannot be does not keep the others."""
@@ -101,12 +111,22 @@ class Activator:
             await whole(self._bring_back(old))
             raise
 
-    async def _confirmed(self, supervisor: Supervisor, on_stage: OnStage) -> Activation:
+    def _check_name(self, deployment: Deployment) -> None:
+        record = self.repository.records().get(deployment.name)
+        if deployment.temporary and record and not record.temporary:
+            raise NameTakenError(
+                f"{deployment.name!r} is a model that is to stay: a temporary one cannot take its place",
+                "give the temporary one another name",
+            )
+
+    async def _confirmed(self, supervisor: Supervisor, temporary: bool, on_stage: OnStage) -> Activation:
         """What is served already: proven again, and its threshold found again, as the runtime may be another."""
         on_stage("running the golden inputs")
         proof = await golden.prove(supervisor)
         await _calibrate(supervisor, on_stage)
-        await committed(asyncio.to_thread(self._record, supervisor.deployment))
+        confirmed = replace(supervisor.deployment, temporary=temporary)
+        await committed(asyncio.to_thread(self._record, confirmed))
+        supervisor.deployment = confirmed
         return self._outcome(supervisor, proof, 0.0, unchanged=True)
 
     async def _take_over(self, deployment: Deployment, on_stage: OnStage) -> tuple[Supervisor, Proof]:
@@ -124,7 +144,12 @@ class Activator:
     def _record(self, deployment: Deployment) -> None:
         before = self.repository.records().get(deployment.name)
         previous = before and (before.previous if before.active == deployment.bundle else before.active)
-        record = Record(active=deployment.bundle, previous=previous, threshold=deployment.threshold)
+        record = Record(
+            active=deployment.bundle,
+            previous=previous,
+            threshold=deployment.threshold,
+            temporary=deployment.temporary,
+        )
         if record != before:
             self.repository.set_record(deployment.name, record)
 

@@ -37,8 +37,9 @@ class Bencher:
 
     def check(self, request: BenchRequest) -> None:
         """Before the job begins. NotFoundError; RecentTrafficError where the board is in use."""
-        self.dataplane.pick(request.model)
-        asked_at = self.dataplane.last_request_at()
+        subject = self.dataplane.pick(request.model)
+        # Whoever measures a temporary model has deployed it: its requests are their own.
+        asked_at = self.dataplane.last_request_at(apart_from=subject if subject.temporary else None)
         quiet_s = time.monotonic() - asked_at if asked_at is not None else QUIET_S
         if quiet_s < QUIET_S and not request.interrupt:
             raise RecentTrafficError(

@@ -20,10 +20,14 @@ _BINS = 2048  # from 1 us to 500 s at 1 %: above 1,000 would do; the memory is b
 
 
 class Served:
-    """A model and its counters; `supervisor` changes with each switch, the counters stay."""
+    """A model and its counters; `supervisor` changes with each switch, the counters stay.
+
+    `named_at`: when somebody last asked for it by its name, by time.monotonic().
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
+        self.named_at = time.monotonic()
         self.requests = 0
         self.failures = 0
         self.rejected = 0
@@ -38,6 +42,10 @@ class Served:
     @property
     def signature(self) -> Signature:
         return self.supervisor.deployment.manifest.signature
+
+    @property
+    def temporary(self) -> bool:
+        return self.supervisor.deployment.temporary
 
     def count(self, latency_ms: float) -> None:
         self._latency_ms.add(latency_ms)
@@ -87,19 +95,24 @@ class Dataplane:
         self.closing = False  # the agent ends: what was stopped is not started again
 
     def pick(self, name: str | None) -> Served:
-        """The model `name`, or the only one. NotFoundError names the nearest; InputError where a name is needed."""
+        """The model `name`, which is noted, or else the only one that is not temporary.
+
+        NotFoundError names the nearest; InputError where a name is needed.
+        """
         if name is not None:
             if name not in self.models:
                 raise NotFoundError.nearest("model", name, self.models)
+            self.models[name].named_at = time.monotonic()
             return self.models[name]
-        if len(self.models) == 1:
-            return next(iter(self.models.values()))
-        if not self.models:
+        lasting = {name: served for name, served in self.models.items() if not served.temporary}
+        if len(lasting) == 1:
+            return next(iter(lasting.values()))
+        if not lasting:
             raise NotFoundError(
                 "no model is deployed", "deploy one: `host deploy --board B model.onnx`", "unknown_model"
             )
         raise InputError(
-            f"{len(self.models)} models are deployed", f"choose one with ?model=: {', '.join(sorted(self.models))}"
+            f"{len(lasting)} models are deployed", f"choose one with ?model=: {', '.join(sorted(lasting))}"
         )
 
     @contextmanager
@@ -126,9 +139,10 @@ class Dataplane:
         finally:
             supervisor.give_slot(slot)
 
-    def last_request_at(self) -> float | None:
-        """When any model was last asked, by time.monotonic()."""
-        return max((at for served in self.models.values() if (at := served.last_request_at) is not None), default=None)
+    def last_request_at(self, apart_from: Served | None = None) -> float | None:
+        """When any model was last asked, or any but one, by time.monotonic()."""
+        asked = (served.last_request_at for served in self.models.values() if served is not apart_from)
+        return max((at for at in asked if at is not None), default=None)
 
     @asynccontextmanager
     async def stopped(self, names: list[str], why: str) -> AsyncIterator[list[str]]:

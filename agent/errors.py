@@ -19,6 +19,7 @@ AgentError
         IncompleteBundleError     files of the bundle are missing
         NothingToRollBackError    there is no version before this one
         ModelBusyError            another change of the same model is under way
+        NameTakenError            a temporary model would take the place of one that is to stay
         RecentTrafficError        the board served requests in the last minute; a bench needs `interrupt`
     UnavailableError          try again: carries the seconds after which
         QueueFullError            the model's queue is full
@@ -132,6 +133,10 @@ class NothingToRollBackError(ConflictError):
 
 class ModelBusyError(ConflictError):
     code = "model_busy"
+
+
+class NameTakenError(ConflictError):
+    code = "name_taken"
 
 
 class RecentTrafficError(ConflictError):

@@ -70,12 +70,16 @@ class Jobs:
 
     def check_free(self, model: str) -> None:
         """ModelBusyError while a job has `model`."""
-        for job in self._jobs.values():
-            if job.state.model == model and not job.state.is_over:
-                raise ModelBusyError(
-                    f"{model!r} is being changed or measured: job {job.state.id} ({job.state.kind})",
-                    f"wait for it, or end it: DELETE /v1/jobs/{job.state.id}",
-                )
+        if job := self.of(model):
+            raise ModelBusyError(
+                f"{model!r} is being changed or measured: job {job.id} ({job.kind})",
+                f"wait for it, or end it: DELETE /v1/jobs/{job.id}",
+            )
+
+    def of(self, model: str) -> Job | None:
+        """The one that has `model`, where one has."""
+        states = (job.state for job in self._jobs.values())
+        return next((state for state in states if state.model == model and not state.is_over), None)
 
     def get(self, job_id: str) -> RunningJob:
         """NotFoundError where there is none, or none any more."""

@@ -20,6 +20,7 @@ class Deployment:
     """A version of a model on this disk.
 
     `threshold` was found on this board (calibration.py); None where it was not: the model's own counts, if it has one.
+    `temporary`: see `contract.api.ActivateRequest`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Deployment:
     manifest: Manifest
     folder: Path
     threshold: float | None = None
+    temporary: bool = False
 
     @property
     def score(self) -> Score | None:

@@ -3,7 +3,8 @@
 DATA/incoming/ID.json          the manifest of a bundle whose files are still arriving (blobs.py)
 DATA/bundles/ID/               a complete bundle: manifest.json and its files, hard links to DATA/blobs
 DATA/bundles/.ID/              one that is being made or removed
-DATA/models/NAME.json          which bundle the model is, and which it was before; the threshold found for it here
+DATA/models/NAME.json          which bundle the model is, and which it was before; the threshold found for it here.
+                               Of a temporary model there is none: it ends with the agent
 DATA/lock                      held by the one agent that uses the directory
 
 Methods that write sync what they wrote: call them off the event loop.
@@ -19,8 +20,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from agent import disk
 from agent.blobs import KEPT_UNUSED_S, Blobs, checked_sha256
@@ -32,11 +34,15 @@ from contract.manifest import MANIFEST_FILE, MODEL_NAME, FileEntry, Manifest, Mo
 
 
 class Record(Contract):
-    """models/NAME.json. `threshold`: of the active version on this board; None where it has no good images."""
+    """models/NAME.json. `threshold`: of the active version on this board; None where it has no good images.
+
+    A `temporary` one is kept in memory alone, and the key is never written.
+    """
 
     active: Sha256
     previous: Sha256 | None = None
     threshold: float | None = None
+    temporary: Annotated[bool, Field(exclude=True)] = False
 
 
 class Repository:
@@ -117,8 +123,9 @@ class Repository:
         return self._records[name]
 
     def set_record(self, name: str, record: Record) -> None:
-        """The switch: from here on, also after a kill, this is what is served."""
-        disk.replace(self._models / f"{_checked_name(name)}.json", record.model_dump_json().encode())
+        """The switch: from here on, also after a kill, this is what is served; a temporary one until the agent ends."""
+        if not record.temporary:
+            disk.replace(self._models / f"{_checked_name(name)}.json", record.model_dump_json().encode())
         self._records[name] = record
 
     def remove_record(self, name: str) -> None:

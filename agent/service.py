@@ -9,6 +9,7 @@ from agent.activation import Activator
 from agent.bench import Bencher
 from agent.dataplane import Dataplane
 from agent.exclusive import Board
+from agent.expiry import Expiry
 from agent.jobs import Jobs
 from agent.loading import Limits
 from agent.pythons import Pythons
@@ -33,10 +34,11 @@ class Service:
     activator: Activator
     bencher: Bencher
     jobs: Jobs
+    expiry: Expiry
     sensors: Sensors
     started_at: float = field(default_factory=time.time)
     restored: asyncio.Event = field(default_factory=asyncio.Event)
-    _restoring: asyncio.Task[None] | None = None
+    _tasks: tuple[asyncio.Task[None], ...] = ()
 
     @classmethod
     def open(cls, settings: Settings) -> "Service":
@@ -51,21 +53,24 @@ class Service:
         repository = Repository(settings.data_dir, settings.max_file_bytes)
         dataplane = Dataplane(Board())
         limits = Limits(profile.queue_length, profile.start_timeout_s, profile.request_timeout_s)
+        activator = Activator(repository, dataplane, pythons.launch, limits, profile.switching == "stop-first")
+        jobs = Jobs()
         return cls(
             settings=settings,
             profile=profile,
             repository=repository,
             dataplane=dataplane,
             pythons=pythons,
-            activator=Activator(repository, dataplane, pythons.launch, limits, profile.switching == "stop-first"),
+            activator=activator,
             bencher=Bencher(repository, dataplane, profile, limits, sensors, describe(profile)),
-            jobs=Jobs(),
+            jobs=jobs,
+            expiry=Expiry(dataplane, jobs, activator, settings.temporary_idle_s),
             sensors=sensors,
         )
 
     def start(self) -> None:
-        """Brings the models of the last run back, in the background."""
-        self._restoring = asyncio.create_task(self._restore())
+        """Brings the models of the last run back, and has temporary ones expire, in the background."""
+        self._tasks = asyncio.create_task(self._restore()), asyncio.create_task(self.expiry.watch())
 
     def begin_to_close(self) -> None:
         """Tells the jobs to end, and starts no worker any more: as soon as the end is known, and close() follows."""
@@ -76,9 +81,9 @@ class Service:
         """Ends jobs and workers, and lets the data directory go."""
         self.begin_to_close()
         try:
-            if self._restoring:
-                self._restoring.cancel()
-                await asyncio.wait({self._restoring})
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.jobs.end()
             await asyncio.gather(*(_end(served.supervisor) for served in self.dataplane.models.values()))
         finally:

@@ -16,6 +16,7 @@ class Settings:
     """`token` None: loopback only, and only by a loopback name (against DNS rebinding).
 
     `body_deadline_s`: for the whole body of a request; of a file that is sent, for its next bytes.
+    `temporary_idle_s`: after which a temporary model that nobody has named is removed (expiry.py).
     """
 
     host: str
@@ -26,6 +27,7 @@ class Settings:
     max_file_bytes: int = 2 << 30
     max_image_bytes: int = 64 << 20
     body_deadline_s: float = 30.0
+    temporary_idle_s: float = 600.0
     ready_file: Path | None = None
 
     def __post_init__(self) -> None:

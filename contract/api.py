@@ -87,7 +87,7 @@ class ModelState(StrEnum):
 
 
 class ModelInfo(Reply):
-    """One deployed model."""
+    """One deployed model; `temporary` as in `ActivateRequest`, `rate` as in the manifest."""
 
     name: ModelName
     bundle: Sha256
@@ -99,15 +99,24 @@ class ModelInfo(Reply):
     source_name: str
     precision: str
     weights: int | None = None
+    rate: float | None = None
     signature: Signature
     preprocessing: Preprocessing | None = None
     score: Score | None = None
+    temporary: bool = False
 
 
 class ActivateRequest(Contract):
-    """Serve this bundle under the name in the path; the version served so far stays for a rollback."""
+    """Serve this bundle under the name in the path; the version served so far stays for a rollback.
+
+    `temporary`: for whoever knows the name, and not for ever. A request without ``?model=`` never means it, an agent
+    that starts again does not bring it back, and it is removed once no request, job or call has named it for a while
+    (agent/settings.py). The job fails (name_taken) where a model that is not temporary has the name; the other way
+    round is allowed, and the model stays then. An agent from before refuses the key, as every key it does not know.
+    """
 
     bundle: Sha256
+    temporary: bool = False
 
 
 class Activation(Reply):

@@ -46,7 +46,7 @@ MAX_GOOD_IMAGES = 64
 MAX_GOOD_IMAGES_BYTES = 64 << 20
 """Of all good images of a model together, as PNG files."""
 
-_LATER_FIELDS = ("training_error", "good_images")
+_LATER_FIELDS = ("training_error", "good_images", "rate")
 """Of a manifest, younger than its canonical form: left out where they say nothing, so that no bundle changes its id."""
 
 DType = Literal[
@@ -242,6 +242,8 @@ class Manifest(Contract):
 
     training_error  a file: float32, little-endian, row-major, (height, width) of the preprocessing
     good_images     files: PNG, from which an agent finds the artifact's own threshold
+    rate            the share of weights that a compression has removed; below 0 where ranks that a user gave took more
+                    weights than the layers had; null where the model tells of no compression
     """
 
     schema_version: Literal[1] = 1
@@ -254,6 +256,7 @@ class Manifest(Contract):
     good_images: Annotated[tuple[FilePath, ...], Field(max_length=MAX_GOOD_IMAGES)] = ()
     golden: Golden
     weights: Annotated[int, Field(ge=0)] | None = None
+    rate: Annotated[float, Field(le=1)] | None = None
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -317,7 +320,7 @@ class Manifest(Contract):
         """
         content = self.model_dump(mode="json")
         for field in _LATER_FIELDS:
-            if not content[field]:
+            if content[field] in (None, []):
                 del content[field]
         return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 

@@ -33,7 +33,7 @@ _UNMET_THROUGH_HTTP = {
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks of a bench."""
+    """What the user asks of a bench. `auc` and `auc_drop`: of the model, where somebody has evaluated it before."""
 
     model: str
     runs: int = 1000
@@ -41,6 +41,8 @@ class Request:
     through: Through = "worker"
     inputs: Path | None = None
     interrupt: bool = False
+    auc: float | None = None
+    auc_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def _blank(row_id: str, session: str, trial: int, board: str, model: ModelInfo, 
         requested_runs=request.runs,
         inputs=str(request.inputs) if request.inputs else "golden" if request.through == "worker" else "noise",
         weights=model.weights,
+        rate=model.rate,
+        auc=request.auc,
+        auc_drop=request.auc_drop,
     )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.bin", "golden/outputs.bin"
 
 GOLDEN_COUNT = 8
 _CONVERT_AGAIN = "convert the model again: host convert"
+_COMPRESS_AGAIN = "compress the original model again"
 _CONVERSION_OPTIONS = {
     "input_shapes": "--input-shape",
     "precision": "--precision",
@@ -132,6 +134,7 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             tolerance_db=tolerance_db,
         ),
         weights=converted.weights,
+        rate=_rate(converted.model, request.model.name),
         provenance=Provenance(
             source_name=request.model.name,
             source_sha256=_sha256_of(request.model),
@@ -172,6 +175,25 @@ def _without_inspection(model: bytes) -> bytes:
     kept = {entry.key: entry.value for entry in light.metadata_props if entry.key != METADATA_KEY}
     onnx.helper.set_model_props(light, kept)
     return bytes(light.SerializeToString(deterministic=True))
+
+
+def _rate(model: bytes, name: str) -> float | None:
+    """As the model's own table of what a compression did to it says, where it has one. InputError: it is damaged."""
+    import onnx
+
+    from compression.errors import NotCompressedError
+    from compression.table import METADATA_KEY, read_table
+
+    proto = onnx.load_model_from_string(model)
+    if all(entry.key != METADATA_KEY for entry in proto.metadata_props):
+        return None
+    try:
+        rate = read_table(proto).rate
+        if not (isinstance(rate, float) and -math.inf < rate <= 1):
+            raise NotCompressedError(f"the model's {METADATA_KEY!r} says a rate of {rate!r:.50}", _COMPRESS_AGAIN)
+    except NotCompressedError as error:
+        raise InputError(f"{name}: {error.message}", error.hint, error.code) from error
+    return rate
 
 
 def _golden(

@@ -124,8 +124,7 @@ class AgentClient:
 
     def offer(self, manifest: Manifest) -> BundleStatus:
         """Which files of the bundle the agent lacks."""
-        content = manifest.canonical_json()
-        return self._transport.ask(BundleStatus, "POST", "/v1/bundles", content=content, headers={"Content-Type": JSON})
+        return self._say(BundleStatus, "POST", "/v1/bundles", manifest.canonical_json())
 
     def upload(self, entry: FileEntry, content: bytes, on_bytes: OnBytes) -> None:
         """Sends a file from where the agent has it on, until it has all of it."""
@@ -165,8 +164,9 @@ class AgentClient:
             headers={"Content-Length": str(len(content) - offset), "Content-Type": TENSORS},
         )
 
-    def activate(self, model: str, bundle: str) -> Job:
-        return self._start("PUT", f"/v1/models/{quote(model)}", ActivateRequest(bundle=bundle))
+    def activate(self, model: str, bundle: str, *, temporary: bool = False) -> Job:
+        request = ActivateRequest(bundle=bundle, temporary=temporary)
+        return self._start("PUT", f"/v1/models/{quote(model)}", request)
 
     def rollback(self, model: str) -> Job:
         return self._start("POST", f"/v1/models/{quote(model)}/rollback")
@@ -178,8 +178,22 @@ class AgentClient:
         return self._start("POST", "/v1/benches", request)
 
     def _start(self, method: str, path: str, request: Contract | None = None) -> Job:
-        form = None if request is None else request.model_dump(mode="json")
-        return self._transport.ask(Job, method, path, json=form, timeout=JOB_TIMEOUT_S)
+        """An agent refuses a key that it does not know: one that asks for nothing is left out."""
+        content = b"" if request is None else request.model_dump_json(exclude_defaults=True).encode()
+        return self._say(Job, method, path, content, timeout=JOB_TIMEOUT_S)
+
+    def _say(self, kind: type[T], method: str, path: str, content: bytes, **options: Any) -> T:
+        """The reply to JSON. What is wrong with it for the agent is right for us: the agent is of another version."""
+        try:
+            return self._transport.ask(kind, method, path, content=content, headers={"Content-Type": JSON}, **options)
+        except BoardError as error:
+            if error.code != "invalid_request":
+                raise
+            raise BoardError(
+                f"the agent of {self.board!r} does not understand this host (boardfit {__version__}): {error.message}",
+                "install the same boardfit on both",
+                error.code,
+            ) from error
 
     def finish(self, start: Callable[[], Job], on_job: OnJob) -> Job:
         """Starts a job and waits until it is done. Interrupted at any moment, it is cancelled.

@@ -27,7 +27,7 @@ def deploy(
     progress.stage(f"{client.board}: pushing")
     push(client, bundle, progress)
     try:
-        return _finished(client, lambda: client.activate(name, bundle.manifest.bundle_id), progress)
+        return activated(client, lambda: client.activate(name, bundle.manifest.bundle_id), progress)
     except DoesNotRunError as error:
         kept = _keep_failure(open_store, client.board, name, bundle.manifest, error)
         message = f"{bundle.manifest.provenance.source_name} does not run on {client.board}: {error.message} ({kept})"
@@ -36,7 +36,7 @@ def deploy(
 
 def rollback(client: AgentClient, name: str, progress: Progress) -> Activation:
     """Serves the version before this one again."""
-    return _finished(client, lambda: client.rollback(name), progress)
+    return activated(client, lambda: client.rollback(name), progress)
 
 
 def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
@@ -49,6 +49,13 @@ def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
         client.upload(entry, content[entry.sha256], partial(_advance, progress, sent, total))
         sent += entry.size_bytes
     return total
+
+
+def activated(client: AgentClient, start: Callable[[], Job], progress: Progress) -> Activation:
+    """The outcome of an activation that `start` begins. DoesNotRunError, BoardError, UnreachableError."""
+    activation = client.finish(start, partial(on_job, client.board, progress)).activation
+    assert activation is not None
+    return activation
 
 
 def _keep_failure(
@@ -79,6 +86,7 @@ def _failure(row_id: str, board: str, name: str, manifest: Manifest, error: Does
         requested_runs=0,
         inputs="golden",
         weights=manifest.weights,
+        rate=manifest.rate,
         failure=error.message,
         failure_code=error.code,
     )
@@ -86,10 +94,3 @@ def _failure(row_id: str, board: str, name: str, manifest: Manifest, error: Does
 
 def _advance(progress: Progress, before: int, total: int, done: int, _size: int) -> None:
     progress.advance(before + done, total)
-
-
-def _finished(client: AgentClient, start: Callable[[], Job], progress: Progress) -> Activation:
-    """The outcome of an activation."""
-    activation = client.finish(start, partial(on_job, client.board, progress)).activation
-    assert activation is not None
-    return activation

@@ -1,6 +1,5 @@
 """A model that reconstructs its input, run on prepared images: on this machine, or on a board it is deployed to."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from contract.manifest import Manifest, TensorSpec
 from contract.profile import Profile
 from host import bundle as bundles
-from host import interrupts
 from host.bundle import Bundle
 from host.client import TENSORS, AgentClient
-from host.deploying import push
-from host.errors import BoardError, HostError, InputError, ModelFileError
-from host.progress import Progress, on_job
+from host.errors import BoardError, InputError, ModelFileError
+from host.progress import Progress
+from host.temporary import temporarily
 from inspection import preprocess
 from inspection.score import FloatMap, Score
 
@@ -31,7 +29,7 @@ _NOT_ONNX = "not_onnx"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model that reconstructs images. `rate`: the share of weights that a compression has removed, where one has.
+    """A model that reconstructs images.
 
     `training_error`: float32 (height, width), None where the model does not bring it.
     """
@@ -40,7 +38,6 @@ class Subject:
     preprocessing: preprocess.Preprocessing
     score: Score
     training_error: FloatMap | None
-    rate: float | None
 
     @property
     def manifest(self) -> Manifest:
@@ -49,6 +46,11 @@ class Subject:
     @property
     def name(self) -> str:
         return self.manifest.provenance.source_name
+
+    @property
+    def rate(self) -> float | None:
+        """The share of weights that a compression has removed, where one has."""
+        return self.manifest.rate
 
     @property
     def spec(self) -> TensorSpec:
@@ -87,7 +89,6 @@ def read_subject(request: bundles.Request, profile: Profile, progress: Progress)
         _prepared_as(manifest.preprocessing.model_dump(), inputs[0].dtype),
         Score(**judged.model_dump()) if judged else Score(),
         _training_error(bundle, manifest.preprocessing.height, manifest.preprocessing.width),
-        _rate(bundle),
     )
 
 
@@ -97,8 +98,8 @@ def placed(subject: Subject, client: AgentClient | None, progress: Progress) -> 
     if client is None:
         yield Place("this machine", _here(subject))
         return
-    with _deployed(subject, client, progress) as (name, threshold):
-        yield Place(client.board, partial(_ask, subject, client, name, progress), threshold)
+    with temporarily(client, subject.bundle, progress) as (name, activation):
+        yield Place(client.board, partial(_ask, subject, client, name, progress), activation.threshold_board)
 
 
 def reconstruct(subject: Subject, place: Place, images: Floats, what: str, progress: Progress) -> Floats:
@@ -141,37 +142,6 @@ def _here(subject: Subject) -> Run:
     return run
 
 
-@contextmanager
-def _deployed(subject: Subject, client: AgentClient, progress: Progress) -> Iterator[tuple[str, float | None]]:
-    """Under a name nobody else has, and the threshold found there; taken off again, come what may."""
-    served = client.models()
-    if len(served) == 1:
-        progress.note(f"note: until this is over, requests to {client.board} must say ?model={served[0].name}")
-    name = f"evaluate-{secrets.token_hex(6)}"
-    progress.stage(f"{client.board}: pushing")
-    push(client, subject.bundle, progress)
-    try:
-        job = client.finish(
-            lambda: client.activate(name, subject.manifest.bundle_id), partial(on_job, client.board, progress)
-        )
-        assert job.activation is not None
-        yield name, job.activation.threshold_board
-    finally:
-        with interrupts.held_back():
-            _take_off(client, name, progress)
-
-
-def _take_off(client: AgentClient, name: str, progress: Progress) -> None:
-    try:
-        client.remove(name)
-    except HostError as error:  # hides nothing else that went wrong
-        if error.code != "unknown_model":  # it was never served
-            progress.note(
-                f"note: {name} is still on {client.board}: {error.message}; "
-                f"take it off: host remove --board {client.board} --model {name}"
-            )
-
-
 def _ask(subject: Subject, client: AgentClient, name: str, progress: Progress, tensor: NDArray[Any]) -> NDArray[Any]:
     body = tensor.tobytes()
     reply = client.patiently(lambda: client.infer(name, body, accept=TENSORS), progress.stage)
@@ -191,19 +161,6 @@ def _prepared_as(fields: dict[str, Any], dtype: str) -> preprocess.Preprocessing
 def _training_error(bundle: Bundle, height: int, width: int) -> FloatMap | None:
     path = bundle.manifest.training_error
     return None if path is None else np.frombuffer(bundle.files[path], "<f4").reshape(height, width)
-
-
-def _rate(bundle: Bundle) -> float | None:
-    """As the model's own table of layers says. CompressionError where that is damaged."""
-    file = bundle.manifest.runtime.file
-    if not file.endswith(".onnx"):
-        return None
-    import onnx
-
-    from compression.table import METADATA_KEY, read_table
-
-    model = onnx.load_model_from_string(bundle.files[file])
-    return read_table(model).rate if METADATA_KEY in {entry.key for entry in model.metadata_props} else None
 
 
 def _in_words(specs: tuple[TensorSpec, ...]) -> str:

@@ -73,8 +73,13 @@ async def until(condition: Callable[[], object], deadline_s: float = 10.0) -> No
 
 def children() -> list[int]:
     """Process ids, those that have ended and were not waited for among them."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return [int(pid) for task in tasks for pid in task.read_text().split()]
+    found: list[int] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            found += map(int, task.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            continue
+    return found
 
 
 def open_files() -> dict[int, str]:

@@ -4,7 +4,7 @@ Request                     image/png, image/jpeg        decoded and prepared as
                             application/octet-stream     all inputs, one after the other
                             application/x-npy            the one input
                             application/json             tensors of the Open Inference Protocol
-Query                       model=NAME                   not needed where one model is deployed
+Query                       model=NAME                   not needed where one model is deployed, temporary ones aside
 Reply                       a model with a score         score, threshold, decision (with JSON tensors: as `parameters`)
                             else                         tensors in the form of the request (JSON where that cannot be)
 Accept                      any of the tensor forms      tensors in that form

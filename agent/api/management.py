@@ -1,6 +1,7 @@
 """The management API, ``/v1``: contract/api.py has it as a table. Beside it ``/stats`` and ``/health``."""
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 from typing import Annotated
 
@@ -10,9 +11,11 @@ from starlette.types import Receive
 from agent.api import body, overview
 from agent.blobs import Upload
 from agent.errors import ModelNotReadyError, NotFoundError
+from agent.jobs import RunningJob
 from agent.service import Service
 from contract.api import (
     ActivateRequest,
+    Activation,
     AgentInfo,
     BenchRequest,
     BundleStatus,
@@ -48,7 +51,7 @@ def _health(router: APIRouter, service: Service) -> None:
         if not service.restored.is_set():
             raise ModelNotReadyError("the models of the last run are being loaded", "try again in a moment")
         for served in service.dataplane.models.values():
-            if served.supervisor.state is not ModelState.READY:
+            if served.supervisor.state is not ModelState.READY and not served.temporary:
                 raise ModelNotReadyError(f"{served.name!r} is {served.supervisor.state}", "GET /v1/models says why")
         return {"ready": True}
 
@@ -105,7 +108,10 @@ def _models(router: APIRouter, service: Service) -> None:
 
     @router.put("/v1/models/{name}", status_code=202)
     async def activate(name: Name, request: ActivateRequest) -> Job:
-        return service.jobs.start("activate", name, lambda job: activator.activate(name, request.bundle, job.stage))
+        def work(job: RunningJob) -> Awaitable[Activation]:
+            return activator.activate(name, request.bundle, job.stage, temporary=request.temporary)
+
+        return service.jobs.start("activate", name, work)
 
     @router.post("/v1/models/{name}/rollback", status_code=202)
     async def rollback(name: Name) -> Job:

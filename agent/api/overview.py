@@ -44,9 +44,11 @@ def _model_info(served: Served, record: Record | None) -> ModelInfo:
         source_name=manifest.provenance.source_name,
         precision=manifest.provenance.precision,
         weights=manifest.weights,
+        rate=manifest.rate,
         signature=manifest.signature,
         preprocessing=manifest.preprocessing,
-        score=supervisor.deployment.score,
+        score=deployment.score,
+        temporary=deployment.temporary,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MANY = 4  # figures that are null for one reason are told in one line
 BUNDLE_CHARACTERS = 12  # of 64: as many as tell bundles apart
+_TEMPORARY = "temporary: asked only by its name, and removed by the board once nothing has named it for a while"
 
 TRIAL_COLUMNS = {
     "latency_ms.mean": "Mean",
@@ -73,23 +74,25 @@ def results_table(rows: Sequence[BenchRow]) -> "Group":
 
 
 def models_table(models: Sequence[ModelInfo]) -> "Group":
-    """One line per deployed model."""
+    """One line per deployed model. A rate that no model has gets no column."""
     from rich.console import Group
 
     if not models:
         return Group(text("No models."))
     notes = Notes()
-    shown = table("Model", "State", "Bundle", "Source", "Runtime", numbers=["Threshold", "Weights"])
+    rates = ["Rate"] if any(model.rate is not None for model in models) else []
+    shown = table("Model", "State", "Bundle", "Source", "Runtime", numbers=["Threshold", "Weights", *rates])
     for model in models:
         add_row(
             shown,
-            model.name,
+            f"{model.name} {notes.mark(_TEMPORARY)}" if model.temporary else model.name,
             f"{model.state} {notes.mark(model.reason)}" if model.reason else model.state,
             model.bundle[:BUNDLE_CHARACTERS],
             f"{model.source_name}, {model.precision}",
             f"{model.runtime} {model.runtime_version or notes.mark('no version: the model is not loaded')}",
             _threshold(model, notes),
             f"n/a {notes.mark('weights not counted')}" if model.weights is None else f"{model.weights:,}",
+            *(_rate(model, notes) for _ in rates),
         )
     return Group(shown, *notes.lines())
 
@@ -100,6 +103,12 @@ def _threshold(model: ModelInfo, notes: Notes) -> str:
     if model.score.threshold is None:
         return f"n/a {notes.mark('uncalibrated: no good images have set a threshold')}"
     return f"{model.score.threshold:.4g}"
+
+
+def _rate(model: ModelInfo, notes: Notes) -> str:
+    if model.rate is None:
+        return f"n/a {notes.mark('the model tells of no compression')}"
+    return bare("rate", model.rate)
 
 
 def _headline(trials: Sequence[BenchRow]) -> str:

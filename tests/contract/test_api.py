@@ -14,6 +14,7 @@ from contract import api
 from contract.api import (
     MAX_BENCH_INPUTS,
     MAX_RUNS,
+    ActivateRequest,
     Activation,
     BenchRequest,
     ErrorReply,
@@ -92,8 +93,10 @@ INFO = ModelInfo(
     source_name="capsule.onnx",
     precision="fp32",
     signature=SIGNATURE,
+    rate=0.99,
     preprocessing=Preprocessing(height=8, width=8),
     score=Score(threshold=None),
+    temporary=True,
 )
 JOB = Job(
     id="0123456789ab",
@@ -120,7 +123,14 @@ FAILED = JOB.model_copy(
 
 
 @pytest.mark.parametrize(
-    "model", [INFO, JOB, FAILED, BenchRequest(model="capsule", inputs=("c" * 64,), interrupt=True)]
+    "model",
+    [
+        INFO,
+        JOB,
+        FAILED,
+        BenchRequest(model="capsule", inputs=("c" * 64,), interrupt=True),
+        ActivateRequest(bundle="a" * 64, temporary=True),
+    ],
 )
 def test_a_model_is_itself_after_a_journey(model: BaseModel) -> None:
     assert type(model).model_validate_json(model.model_dump_json()) == model
@@ -129,6 +139,11 @@ def test_a_model_is_itself_after_a_journey(model: BaseModel) -> None:
 def test_a_newer_agent_may_say_more() -> None:
     said = INFO.model_dump(mode="json") | {"mood": "good"}
     assert TypeAdapter(list[ModelInfo]).validate_python([said]) == [INFO]
+
+
+def test_an_agent_from_before_says_less() -> None:
+    said = INFO.model_dump(mode="json", exclude={"rate", "temporary"})
+    assert ModelInfo.model_validate(said) == INFO.model_copy(update={"rate": None, "temporary": False})
 
 
 @pytest.mark.parametrize("state", JobState)

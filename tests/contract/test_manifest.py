@@ -105,6 +105,8 @@ def test_order_of_keys_and_defaults_left_out_make_no_other_id() -> None:
     "changes",
     [
         {"weights": 1235},
+        {"rate": 0.9},
+        {"rate": 0.0},
         {"score__threshold": 0.0124},
         {"runtime__options": {"threads": True, "provider": "cpu"}},
         {"preprocessing__mean": [0.5, 0.5, 0.25]},
@@ -287,10 +289,18 @@ def test_what_a_score_needs_travels_with_it() -> None:
     assert len(ids | {EXAMPLE_ID}) == 4
 
 
+@pytest.mark.parametrize("rate", [0.99, 0.0, 1.0, -0.0124])
+def test_the_rate_of_a_compression(rate: float) -> None:
+    """Below 0: ranks of the user's own may take more weights than the layers had."""
+    manifest = Manifest.model_validate(changed(rate=rate))
+    assert Manifest.model_validate_json(manifest.canonical_json()).rate == rate
+    assert "rate" in refusal(changed(rate=1.01))
+
+
 def test_a_manifest_from_before_says_what_it_said() -> None:
     """Also to an agent from before, which knows no such fields."""
     manifest = Manifest.model_validate(EXAMPLE)
-    assert (manifest.training_error, manifest.good_images) == (None, ())
+    assert (manifest.training_error, manifest.good_images, manifest.rate) == (None, (), None)
     assert set(json.loads(manifest.canonical_json())) == {*EXAMPLE, "schema_version"}
 
 

@@ -79,6 +79,21 @@ def test_a_trial_is_a_row_with_its_samples(client: AgentClient, store: Store) ->
     assert any(total == 20 for _, total in told.done)
 
 
+@pytest.mark.parametrize("through", ["worker", "http"])
+def test_what_compression_did_to_the_model_is_in_its_row(
+    client: AgentClient, agent: live.Agent, store: Store, through: str
+) -> None:
+    """The rate as the model says; what is lost by it as whoever has evaluated it says."""
+    plain = bundles.null()
+    rated = bundles.Bundle(plain.manifest.model_copy(update={"rate": 0.99}), plain.files)
+    agent.activate(rated, "compressed")
+    [row] = bench(client, store, asked("compressed", runs=3, through=through, auc=0.97, auc_drop=-0.01), Told())
+    assert (row.rate, row.auc, row.auc_drop) == (0.99, 0.97, -0.01)
+    assert store.rows() == [row]
+    assert not {"rate", "auc", "auc_drop"} & set(reasons(row))
+    client.remove("compressed")
+
+
 def test_every_null_has_its_reason(client: AgentClient, store: Store) -> None:
     for through in ("worker", "http"):
         [row] = bench(client, store, asked(runs=3, through=through), Told())

@@ -14,6 +14,8 @@ from onnx import TensorProto, helper
 from photos import photo
 
 import converters.convert
+from compression.compress import compress
+from compression.table import METADATA_KEY
 from contract.manifest import MANIFEST_FILE, Manifest
 from contract.profile import Profile, read_profile
 from converters import errors as conversion
@@ -338,6 +340,54 @@ class TestJudging:
         assert (again.manifest, again.files) == (bundle.manifest, bundle.files)
         made(zoo.save(inspector(), tmp_path, "plain.onnx")).write(tmp_path / "out")  # and what it had is gone
         assert not (tmp_path / "out" / "training_error.bin").exists()
+
+
+TABLE = {"asked": 0.9, "rate": 0.9, "budget": "weights", "budget_rate": 0.9, "note": None, "layers": []}
+
+
+class TestRate:
+    """Of a compression, as the model's own table says."""
+
+    def told(self, tmp_path: Path, table: object) -> Path:
+        """A model with this table in its metadata."""
+        return zoo.save(zoo.autoencoder({METADATA_KEY: json.dumps(table)}), tmp_path)
+
+    def test_it_is_in_the_manifest(self, tmp_path: Path) -> None:
+        compressed = compress(zoo.autoencoder(), rate=0.5)
+        manifest = made(zoo.save(compressed.model, tmp_path)).manifest
+        assert (manifest.rate, manifest.weights) == (compressed.table.rate, compressed.table.weights_after)
+
+    @pytest.mark.parametrize("rate", [0.995, 0.0, 1.0, -0.0124])
+    def test_every_rate_there_is(self, tmp_path: Path, rate: float) -> None:
+        bundle = made(self.told(tmp_path, {**TABLE, "rate": rate}))
+        assert bundle.manifest.rate == rate
+        bundle.write(tmp_path / "out")
+        assert made(tmp_path / "out").manifest == bundle.manifest
+
+    def test_a_model_that_tells_of_none(self, model: Path) -> None:
+        assert made(model).manifest.rate is None
+
+    @pytest.mark.parametrize(
+        ("table", "what"),
+        [
+            ([TABLE], "is no table of layers"),
+            (None, "is no table of layers"),
+            ({**TABLE, "mood": 1}, "is no table of layers"),
+            ({"layers": []}, "is no table of layers"),
+            ({**TABLE, "layers": [{}]}, "is no table of layers"),
+            ({**TABLE, "layers": None}, "is no table of layers"),
+            ({**TABLE, "rate": None}, "says a rate of None"),
+            ({**TABLE, "rate": "0.9"}, "says a rate of '0.9'"),
+            ({**TABLE, "rate": float("nan")}, "says a rate of nan"),
+            ({**TABLE, "rate": float("-inf")}, "says a rate of -inf"),
+            ({**TABLE, "rate": 1.5}, "says a rate of 1.5"),
+        ],
+    )
+    def test_a_damaged_table(self, tmp_path: Path, table: object, what: str) -> None:
+        with pytest.raises(InputError) as raised:
+            made(self.told(tmp_path, table))
+        assert raised.value.message.startswith(f"model.onnx: the model's '{METADATA_KEY}' {what}")
+        assert (raised.value.hint, raised.value.code) == ("compress the original model again", "not_compressed")
 
 
 class TestFolders:

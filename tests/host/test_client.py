@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import signal
 import threading
@@ -56,11 +57,13 @@ class CutTransport(httpx.HTTPTransport):
         super().__init__()
         self._cuts = cuts
         self.sent: list[tuple[str, str, int]] = []
+        self.bodies: dict[tuple[str, str], bytes] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         cut = next((cut for cut in self._cuts if (cut[0], True) == (request.method, cut[1] in request.url.path)), None)
         if cut is None:
             content = request.read()
+            self.bodies[request.method, request.url.path] = content
             self.sent.append((request.method, str(request.url.params), len(content)))
             return super().handle_request(
                 httpx.Request(request.method, request.url, headers=request.headers, content=content)
@@ -121,6 +124,33 @@ def test_a_push_a_deploy_a_question_and_an_end(client: AgentClient) -> None:
     assert client.infer("mine", content, accept="application/json").json()["outputs"][0]["name"] == "x_out"
     client.remove("mine")
     assert "mine" not in [info.name for info in client.models()]
+
+
+def test_what_asks_for_nothing_is_not_said_as_an_agent_from_before_would_refuse_it(
+    client: AgentClient, through: Through
+) -> None:
+    bundle = push(client, bundles.null())
+    saying, line = through()
+    for temporary, said in ((True, {"bundle": bundle, "temporary": True}), (False, {"bundle": bundle})):
+        saying.wait(saying.activate("little", bundle, temporary=temporary), nobody)
+        assert json.loads(line.bodies["PUT", "/v1/models/little"]) == said
+    client.remove("little")
+
+
+def test_an_agent_from_before_refuses_what_it_does_not_know() -> None:
+    """As `Contract` does; the agent of this version has been told of everything that this host can say."""
+    refusal = {"error": "body.temporary: Extra inputs are not permitted", "code": "invalid_request", "hint": "-"}
+    transport = httpx.MockTransport(lambda _request: httpx.Response(422, json=refusal))
+    with AgentClient(httpx.Client(transport=transport, base_url="http://10.0.0.1"), "line-3") as client:
+        for ask in (
+            lambda: client.activate("m", "a" * 64, temporary=True),
+            lambda: client.bench(BenchRequest(model="m")),
+            lambda: client.offer(bundles.null().manifest),
+        ):
+            with pytest.raises(BoardError, match=r"^the agent of 'line-3' does not understand this host") as raised:
+                ask()
+            assert "body.temporary: Extra inputs" in raised.value.message
+            assert (raised.value.hint, raised.value.code) == ("install the same boardfit on both", "invalid_request")
 
 
 def test_a_file_the_agent_has_is_not_sent_again(through: Through) -> None:

@@ -93,7 +93,7 @@ BAD = {
 def test_a_model_that_does_not_run_is_a_result_and_the_old_one_stays(
     client: AgentClient, store: Store, code: str
 ) -> None:
-    good, bad = of_null(), Bundle(BAD[code].manifest, BAD[code].files)
+    good, bad = of_null(), Bundle(BAD[code].manifest.model_copy(update={"rate": 0.9}), BAD[code].files)
     deploy(client, code, good, Told(), no_store)
     with pytest.raises(DoesNotRunError) as raised:
         deploy(client, code, bad, Told(), lambda: store)
@@ -101,6 +101,7 @@ def test_a_model_that_does_not_run_is_a_result_and_the_old_one_stays(
     [row] = store.rows()
     assert (row.board, row.model, row.bundle) == ("board", code, bad.manifest.bundle_id)
     assert (row.failure_code, row.precision, row.source_name, row.weights) == (code, "fp32", "null.json", 4)
+    assert row.rate == 0.9
     assert row.latency_ms is None
     assert raised.value.code == code
     assert row.failure is not None

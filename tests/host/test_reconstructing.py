@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import bundles
-import live
 import numpy as np
 import onnx
 import pytest
@@ -16,7 +15,7 @@ from compression.compress import compress
 from contract.profile import read_profile
 from host.bundle import Bundle, Request
 from host.client import AgentClient
-from host.errors import DoesNotRunError, InputError, ModelFileError, UnreachableError
+from host.errors import DoesNotRunError, InputError, ModelFileError
 from host.reconstructing import Subject, placed, read_subject, reconstruct
 from inspection.preprocess import Preprocessing
 from inspection.score import Score
@@ -159,7 +158,7 @@ def test_on_a_board(client: AgentClient, untrained: Path) -> None:
         made = reconstruct(subject, place, images, "test images", told)
         with placed(subject, None, Told()) as here:
             assert np.array_equal(made, reconstruct(subject, here, images, "test images", Told()))
-    assert served.name.startswith("evaluate-")
+    assert served.temporary
     assert (place.name, place.threshold) == ("board", None)
     assert client.models() == []
     assert "board: reconstructing test images" in told.stages
@@ -176,44 +175,11 @@ def test_the_threshold_that_the_board_has_found(client: AgentClient, capsules: P
         assert 0 < place.threshold < 1
 
 
-def test_what_is_served_stays_and_its_clients_are_thought_of(
-    client: AgentClient, agent: live.Agent, untrained: Path
-) -> None:
-    agent.activate(bundles.inspector(), "mine")
-    before = client.models()
-    told = Told()
-    with placed(subject_of(untrained), client, told):
-        assert {model.name for model in client.models()} > {"mine"}
-    assert client.models() == before
-    assert told.notes == ["note: until this is over, requests to board must say ?model=mine"]
-    client.remove("mine")
-
-
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt, ZeroDivisionError])
 def test_it_is_taken_off_whatever_happens(client: AgentClient, untrained: Path, trouble: type[BaseException]) -> None:
     with pytest.raises(trouble), placed(subject_of(untrained), client, Told()):
         raise trouble
     assert client.models() == []
-
-
-class Interrupted(Told):
-    """Somebody presses Ctrl-C once, as soon as the board begins to load."""
-
-    pressed = False
-
-    def stage(self, text: str) -> None:
-        super().stage(text)
-        if text == "board: loading" and not self.pressed:
-            self.pressed = True
-            raise KeyboardInterrupt
-
-
-def test_an_interrupt_while_it_loads(client: AgentClient, untrained: Path) -> None:
-    told = Interrupted()
-    with pytest.raises(KeyboardInterrupt), placed(subject_of(untrained), client, told):
-        raise AssertionError("it was to be interrupted before")
-    assert client.models() == []
-    assert told.notes == []
 
 
 def test_a_model_that_does_not_run_there(client: AgentClient, untrained: Path) -> None:
@@ -223,22 +189,3 @@ def test_a_model_that_does_not_run_there(client: AgentClient, untrained: Path) -
     with pytest.raises(DoesNotRunError), placed(rubbish, client, Told()):
         raise AssertionError("it does not load")
     assert client.models() == []
-
-
-def test_one_that_cannot_be_taken_off_is_told(
-    client: AgentClient, untrained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = Told()
-
-    def cut(_name: str) -> None:
-        raise UnreachableError("the agent does not answer", "look")
-
-    with monkeypatch.context() as patched, placed(subject_of(untrained), client, told):
-        [left] = client.models()
-        patched.setattr(client, "remove", cut)
-    client.remove(left.name)
-    [note] = told.notes
-    assert note == (
-        f"note: {left.name} is still on board: the agent does not answer; "
-        f"take it off: host remove --board board --model {left.name}"
-    )

@@ -242,6 +242,23 @@ def test_models(make_model: Callable[..., ModelInfo], width: int) -> None:
         assert re.search(rf"^\(\d\) .*{note}", text, re.MULTILINE)
 
 
+@WIDTHS
+def test_rates_and_temporary_models(make_model: Callable[..., ModelInfo], width: int) -> None:
+    lent = make_model(name="temporary-0123456789ab", rate=0.995, temporary=True)
+    text = shown(models_table([make_model(), lent]), width)
+    assert re.search(r"^Model .* Threshold +Weights +Rate *$", text, re.MULTILINE)
+    assert re.search(r"^capsules .* 0\.01235 +1,234,567 +n/a \(\d\) *$", text, re.MULTILINE)
+    assert re.search(r" 0\.01235 +1,234,567 +99\.5 % *$", text, re.MULTILINE)
+    for note in ("temporary: asked only by its name", "tells of no compression"):
+        assert re.search(rf"^\(\d\) .*{note}", text, re.MULTILINE)
+
+
+def test_no_rates_no_column(make_model: Callable[..., ModelInfo]) -> None:
+    text = shown(models_table([make_model()]))
+    assert "Rate" not in text
+    assert "temporary" not in text
+
+
 def test_no_models() -> None:
     assert shown(models_table([])) == "No models.\n"
 

@@ -35,8 +35,8 @@ def over(agent: Agent, response: httpx.Response) -> Job:
     return job
 
 
-def activate(agent: Agent, name: str, bundle: str) -> httpx.Response:
-    return agent.client.put(f"/v1/models/{name}", json={"bundle": bundle})
+def activate(agent: Agent, name: str, bundle: str, **options: object) -> httpx.Response:
+    return agent.client.put(f"/v1/models/{name}", json={"bundle": bundle, **options})
 
 
 def models(agent: Agent) -> dict[str, ModelInfo]:
@@ -140,6 +140,50 @@ class TestDeploying:
         agent.client.delete(f"/v1/jobs/{job['id']}")
 
 
+class TestTemporary:
+    """Models for whoever knows their name; tests/agent/test_temporary.py has the rest."""
+
+    def test_beside_the_one_that_is_to_stay(self, start: Start) -> None:
+        agent = start()
+        agent.activate(bundles.null(), "m")
+        bundle = live.push(agent.client, bundles.null(wrong=True))
+        assert over(agent, activate(agent, "t", bundle, temporary=True)).state is JobState.DONE
+        assert {name: told.temporary for name, told in models(agent).items()} == {"m": False, "t": True}
+        content, raw = np.zeros(4, np.float32).tobytes(), "application/octet-stream"
+        assert agent.infer(content, raw).content == content
+        assert agent.infer(content, raw, model="t").content == np.ones(4, np.float32).tobytes()
+        assert agent.client.delete("/v1/models/t").status_code == 204
+        assert list(models(agent)) == ["m"]
+
+    def test_alone_it_is_not_meant_by_a_request_without_a_name(self, start: Start) -> None:
+        agent = start()
+        over(agent, activate(agent, "t", live.push(agent.client, bundles.null()), temporary=True))
+        told = assert_error(agent.infer(bytes(16), "application/octet-stream"), 404, "unknown_model")
+        assert told["error"] == "no model is deployed"
+
+    def test_it_takes_nobodys_place(self, agent: Agent) -> None:
+        job = over(agent, activate(agent, "plain", models(agent)["plain"].bundle, temporary=True))
+        assert job.error
+        assert job.error.code == "name_taken"
+        assert not models(agent)["plain"].temporary
+
+    def test_an_agent_is_ready_whatever_has_become_of_it(self, start: Start) -> None:
+        agent = start()
+        over(agent, activate(agent, "t", live.push(agent.client, bundles.null()), temporary=True))
+        agent.run(agent.service.dataplane.models["t"].supervisor.fail("five crashes"))
+        assert agent.client.get("/health/ready").json() == {"ready": True}
+
+    def test_nobody_names_it_and_it_is_gone(self, start: Start) -> None:
+        agent = start(temporary_idle_s=0.2)
+        over(agent, activate(agent, "t", live.push(agent.client, bundles.null()), temporary=True))
+        eventually(lambda: models(agent) == {})  # a list names none
+        assert_error(agent.infer(bytes(16), "application/octet-stream", model="t"), 404, "unknown_model")
+
+    def test_an_option_that_an_agent_does_not_know_is_refused(self, agent: Agent) -> None:
+        told = assert_error(activate(agent, "t", DIGEST, forever=True), 422, "invalid_request")
+        assert "forever" in told["error"]
+
+
 class TestJobs:
     def test_a_bench(self, agent: Agent) -> None:
         job = over(agent, agent.client.post("/v1/benches", json={"model": "plain", "runs": 20, "interrupt": True}))
@@ -189,6 +233,14 @@ class TestOverview:
         told = models(agent)["inspector"]
         assert told.score
         assert (told.runtime, told.score.threshold, told.signature.input_bytes) == ("null", 0.5, 768)
+
+    def test_the_rate_of_a_compression(self, start: Start) -> None:
+        agent = start()
+        plain = bundles.null()
+        agent.activate(plain, "whole")
+        rated = bundles.Bundle(plain.manifest.model_copy(update={"rate": 0.99}), plain.files)
+        agent.activate(rated, "compressed")
+        assert {name: told.rate for name, told in models(agent).items()} == {"whole": None, "compressed": 0.99}
 
     def test_stats(self, agent: Agent) -> None:
         def told() -> dict[str, Any]:
