@@ -7,7 +7,7 @@ DEMO := build/demo
 .PHONY: help demo dev test lint bench clean
 
 help:
-	@echo "make demo    fit a model onto this machine, ask it about images, measure it"
+	@echo "make demo    a model and its compressed form: fitted onto this machine, asked, judged, measured"
 	@echo "make test    all tests"
 	@echo "make dev     all that development needs"
 	@echo "make lint    formatting, types, imports, the worker's language floor"
@@ -30,9 +30,13 @@ dev: $(VENV)/.dev
 demo: export BOARDFIT_HOME := $(CURDIR)/build/demo-home
 demo: $(VENV)/.host
 	$(BIN)/host example $(DEMO)
-	$(BIN)/host deploy --board desktop --calibrate $(DEMO)/good $(DEMO)/autoencoder.onnx
-	$(BIN)/host infer --board desktop $(DEMO)/good/*.png $(DEMO)/defective/*.png
-	$(BIN)/host bench --runs 1000 --interrupt --inputs $(DEMO)/good
+	$(BIN)/host dataset capsule --variation studio $(DEMO)/capsules
+	for model in autoencoder autoencoder-95; do \
+	  $(BIN)/host deploy --board desktop --calibrate $(DEMO)/good $(DEMO)/$$model.onnx && \
+	  $(BIN)/host infer --board desktop --model $$model $(DEMO)/good/*.png $(DEMO)/defective/*.png && \
+	  $(BIN)/host evaluate $(DEMO)/$$model.onnx --data $(DEMO)/capsules && \
+	  $(BIN)/host bench --runs 1000 --interrupt --inputs $(DEMO)/good || exit; \
+	done
 	$(BIN)/host results
 	@$(BIN)/host boards stop desktop
 

@@ -1,6 +1,7 @@
 """An agent of its own for a benchmark, and models on it, by the way every user takes."""
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -43,12 +44,18 @@ class Agent:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Agent]:
-    """An agent on loopback, ended afterwards."""
+def running(folder: Path, memory_bytes: int | None = None) -> Iterator[Agent]:
+    """An agent on loopback, ended afterwards; with `memory_bytes` no process of it may have more data than that."""
+
+    def limit() -> None:
+        if memory_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
     ready = folder / "ready.json"
     process = subprocess.Popen(
         [sys.executable, "-m", "agent", "serve", "--port=0", f"--data-dir={folder / 'data'}", f"--ready-file={ready}"],
         stderr=subprocess.DEVNULL,
+        preexec_fn=limit,  # it has one thread as yet
     )
     try:
         while not ready.exists():

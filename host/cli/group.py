@@ -33,7 +33,8 @@ _COMMANDS = {
     "compress": ("host.cli.training", "Remove a share of a model's weights, and retrain it."),
     "dataset": ("host.cli.dataset", "Make a data set of images to train and test with."),
     "evaluate": ("host.cli.evaluating", "How well a model tells good images from defective ones."),
-    "example": ("host.cli.example", "Write an example model and images to try the others with."),
+    "reproduce": ("host.cli.reproducing", "The published experiment: every rate, its AUC, latency and memory."),
+    "example": ("host.cli.example", "Write trained example models and images to try the others with."),
 }
 
 

@@ -1,10 +1,5 @@
-"""An evaluation as pictures: ROC curves, the scores' distribution, error maps.
+"""An evaluation as pictures: ROC curves, the scores' distribution, error maps."""
 
-Colours are those of Okabe and Ito ("Color Universal Design", 2008), which colour-blind eyes tell apart; line styles
-differ as well, for print. Matplotlib's figures are used without pyplot, whose state is the process's.
-"""
-
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +10,7 @@ from numpy.typing import NDArray
 from host import disk
 from host.errors import InputError
 from host.evaluating import Evaluation, Example
+from host.report import drawing
 from host.report.accuracy import SCORES
 from host.scoring import METHODS
 from inspection.accuracy import GOOD, roc_curve
@@ -27,10 +23,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 FILES = ("roc.png", "histogram.png", "maps.png")
-GOOD_COLOUR, DEFECTIVE_COLOUR, LINE_COLOUR = "#0072B2", "#D55E00", "#000000"
-_BASELINE_STYLES = (("#E69F00", "--"), ("#009E73", "-."))
-_OUTLINE = "#56B4E9"
-_DPI = 120
+_BASELINE_STYLES = ((drawing.ORANGE, "--"), (drawing.GREEN, "-."))
 _BINS = 30
 _LONGEST_NAME = 28
 
@@ -60,7 +53,7 @@ def roc(found: Evaluation) -> bytes:
     figure, both = _panels("ROC", found)
     defective = found.dataset.defective
     for axes, method in zip(both, METHODS, strict=True):
-        styles = zip((found.model, *found.baselines), ((LINE_COLOUR, "-"), *_BASELINE_STYLES), strict=True)
+        styles = zip((found.model, *found.baselines), ((drawing.BLACK, "-"), *_BASELINE_STYLES), strict=True)
         for each, (colour, line) in styles:
             accuracy = each.accuracies[method]
             curve = roc_curve(accuracy.scores, defective)
@@ -71,7 +64,7 @@ def roc(found: Evaluation) -> bytes:
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=9)
     both[0].set_ylabel("defective images found")
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def histogram(found: Evaluation) -> bytes:
@@ -81,7 +74,7 @@ def histogram(found: Evaluation) -> bytes:
     for axes, method in zip(both, METHODS, strict=True):
         accuracy = found.model.accuracies[method]
         bins = _bins(accuracy.scores).tolist()
-        for name, colour, hatch in (("good", GOOD_COLOUR, ""), ("defective", DEFECTIVE_COLOUR, "///")):
+        for name, colour, hatch in (("good", drawing.BLUE, ""), ("defective", drawing.VERMILLION, "///")):
             part = accuracy.scores[defective == (name == "defective")]
             axes.hist(
                 part,
@@ -99,7 +92,7 @@ def histogram(found: Evaluation) -> bytes:
             axes.set_xscale("log")
         axes.legend(fontsize=9)
     both[0].set_ylabel("share of the images")
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def maps(found: Evaluation) -> bytes:
@@ -121,7 +114,7 @@ def maps(found: Evaluation) -> bytes:
             axes.set_axis_off()
         for place, (example, what) in enumerate(zip(examples, ("median", "hardest"), strict=False)):
             _draw_example(line[3 * place : 3 * place + 3], example, f"{kind}, {what}", upper)
-    return _png(figure)
+    return drawing.png(figure)
 
 
 def _draw_example(three: "Sequence[Axes]", example: Example, title: str, upper: float) -> None:
@@ -134,7 +127,7 @@ def _draw_example(three: "Sequence[Axes]", example: Example, title: str, upper: 
     error.set_title(f"score {example.score:.3g}", fontsize=10)
     if example.mask is not None and example.mask.any() and not example.mask.all():
         for axes in (image, error):
-            axes.contour(example.mask, levels=[0.5], colors=[_OUTLINE], linewidths=1)
+            axes.contour(example.mask, levels=[0.5], colors=[drawing.SKY], linewidths=1)
 
 
 def _upper(found: Evaluation) -> float:
@@ -151,7 +144,7 @@ def _draw_thresholds(axes: "Axes", found: Evaluation, method: Method) -> None:
     for verdict, line in zip(found.verdicts, ("-", ":"), strict=False):
         made = verdict.decisions
         label = f"threshold ({verdict.origin}): {made.missed} missed, {made.rejected} rejected"
-        axes.axvline(verdict.threshold, color=LINE_COLOUR, linestyle=line, label=label)
+        axes.axvline(verdict.threshold, color=drawing.BLACK, linestyle=line, label=label)
 
 
 def _bins(scores: Floats) -> Floats:
@@ -172,12 +165,6 @@ def _panels(what: str, found: Evaluation) -> "tuple[Figure, Sequence[Axes]]":
         f"{auc.defective:,} defective images"
     )
     return figure, list(figure.subplots(1, len(METHODS), squeeze=False)[0])
-
-
-def _png(figure: "Figure") -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DPI)
-    return file.getvalue()
 
 
 def _shortened(name: str) -> str:

@@ -10,7 +10,7 @@ from told import Told
 from contract.profile import read_profile
 from host.errors import InputError
 from host.evaluating import Evaluation, Request, evaluate
-from host.report import figures
+from host.report import drawing, figures
 from host.report.figures import FILES, _bins, claim, write
 from host.scoring import METHODS, Accuracy
 
@@ -53,7 +53,7 @@ def test_the_threshold_is_drawn_where_there_is_one(found: Evaluation) -> None:
 
 
 def test_masks_are_outlined(found: Evaluation) -> None:
-    outline = rgb(figures._OUTLINE)
+    outline = rgb(drawing.SKY)
     good, defective = found.examples[0], found.examples[-1]
     seen = replace(found, examples=(good, defective))
     assert outline in colours(figures.maps(seen))

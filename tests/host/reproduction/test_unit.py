@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import onnx
+import pytest
+
+from compression.autoencoder import AutoencoderSpec
+from compression.data.capsule import write_dataset
+from compression.layers import count_weights
+from compression.reference import SPECS
+from compression.table import read_table
+from host.reproduction.plan import Experiment, units_of
+from host.reproduction.summary import summarise
+from host.reproduction.unit import Job, Result, run
+
+EXPERIMENT = Experiment("toy", (0,), (0.6, 0.98), True, 2, 2, precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an experiment whose units are all done, in this process."""
+    folder = tmp_path_factory.mktemp("experiment")
+    write_dataset(folder / "data", train=10, good=3, bad=5, size=32)
+    Job(EXPERIMENT, str(folder / "data")).write(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SPECS, "toy", AutoencoderSpec(32, (16, 32, 64), linear_bottleneck=True))
+        for unit in units_of(EXPERIMENT):
+            run(folder, unit)
+    return folder
+
+
+def found(folder: Path, name: str) -> Result:
+    return Result.read(folder / f"{name}.json")
+
+
+def test_the_job_is_read_as_it_was_written(folder: Path) -> None:
+    assert Job.read(folder) == Job(EXPERIMENT, str(folder / "data"))
+
+
+def test_each_unit_leaves_a_model_and_its_result(folder: Path) -> None:
+    for unit in units_of(EXPERIMENT):
+        result = found(folder, unit.name)
+        assert result.unit == unit
+        assert count_weights(onnx.load(folder / f"{unit.name}.onnx")) == result.weights
+        assert len(result.images) == len(result.smoothed) == len(result.normalised) == 8
+        assert sum(result.defective) == 5
+    assert not list(folder.glob("*.training"))
+
+
+def test_all_epochs_are_counted(folder: Path) -> None:
+    epochs = {unit.kind: found(folder, unit.name).epochs for unit in units_of(EXPERIMENT)}
+    assert epochs == {"original": 2, "ordinary": 4, "continued": 2, "rate": 2, "random": 4, "narrow": 4}
+
+
+def test_what_a_rate_is_compared_with_is_as_large(folder: Path) -> None:
+    rate, random, narrow = (found(folder, f"seed-0-{kind}-0.98") for kind in ("rate", "random", "narrow"))
+    assert rate.rate == pytest.approx(0.98, abs=2e-3)
+    assert random.weights == rate.weights
+    assert narrow.weights == pytest.approx(rate.weights, rel=0.3)
+    ranks = [
+        [layer.ranks for layer in read_table(onnx.load(folder / f"seed-0-{kind}-0.98.onnx")).layers]
+        for kind in ("rate", "random")
+    ]
+    assert ranks[0] == ranks[1]
+
+
+def test_the_summary_takes_them_all(folder: Path) -> None:
+    results = [found(folder, unit.name) for unit in units_of(EXPERIMENT)]
+    kinds = [(each.kind, each.rate) for each in summarise(results)]
+    assert kinds == [("control", 0), ("rate", 0.6), ("rate", 0.98), ("random", 0.98), ("narrow", 0.98)]
