@@ -29,7 +29,7 @@ from host.reproduction.unit import Job, Result, scores_of
 from inspection.preprocess import Preprocessing
 
 DEVELOPMENT_SEED, FINAL_SEED = 101, 202
-EXPERIMENT = Experiment(rates=(0.99, 0.995, 0.999), comparisons=False)
+EXPERIMENT = Experiment(rates=(0.99, 0.995), comparisons=False)
 PROCESSES = 2
 AT, LEAST_MEAN, LEAST_BOUND, OVER_PCA = 0.99, -0.01, -0.02, 0.02
 FOLDER = Path(__file__).parents[1] / "build" / "accuracy"

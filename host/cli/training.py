@@ -32,13 +32,6 @@ _TEACHING = (
     ),
     click.option("--batch", default=16, show_default=True, type=click.IntRange(1), help="Images of a step."),
     click.option(
-        "--learning-rate",
-        default=1e-3,
-        show_default=True,
-        type=click.FloatRange(0, 1, min_open=True),
-        help="At its highest.",
-    ),
-    click.option(
         "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What torch computes on."
     ),
     click.option("--threads", type=click.IntRange(1), help="Default: as many as are fastest, measured."),
@@ -49,11 +42,22 @@ _TEACHING = (
 )
 
 
-def teaching(command: Command) -> Command:
-    """What `train` and `compress` know of a training."""
-    for option in reversed(_TEACHING):
-        command = option(command)
-    return command
+def teaching(learning_rate: float) -> Callable[[Command], Command]:
+    """What `train` and `compress` know of a training; factors learn best at a higher rate than kernels."""
+    rate = click.option(
+        "--learning-rate",
+        default=learning_rate,
+        show_default=True,
+        type=click.FloatRange(0, 1, min_open=True),
+        help="At its highest.",
+    )
+
+    def with_options(command: Command) -> Command:
+        for option in (*reversed(_TEACHING), rate):
+            command = option(command)
+        return command
+
+    return with_options
 
 
 @click.command()
@@ -75,7 +79,7 @@ def teaching(command: Command) -> Command:
     type=click.FloatRange(0, 100),
     help="Decoupled, of the kernels: more makes a model that can be compressed further.",
 )
-@teaching
+@teaching(1e-3)
 @options.as_json
 def train(data: Path, model_file: Path, size: str, as_json: bool, restart: bool, **chosen: Any) -> None:
     """Train a reference autoencoder on good images; it is written with its score and its threshold.
@@ -137,7 +141,7 @@ def train(data: Path, model_file: Path, size: str, as_json: bool, restart: bool,
 @click.option("--weight-decay", default=0.0, show_default=True, type=click.FloatRange(0, 100), help="Of the factors.")
 @options.input_shapes
 @options.preprocess
-@teaching
+@teaching(3e-3)
 @options.as_json
 def compress(
     model: Path,

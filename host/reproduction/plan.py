@@ -23,7 +23,8 @@ COMPARED_FROM = 0.98
 class Experiment:
     """Equal experiments on equal images give equal results, on one thread each.
 
-    `epochs` of the original, `retrain_epochs` of everything that comes after it.
+    `epochs` of the original, `retrain_epochs` of all that comes after it; `factor_learning_rate` of a model whose
+    layers are factors.
     """
 
     model: str = "medium"
@@ -33,6 +34,7 @@ class Experiment:
     epochs: int = 40
     retrain_epochs: int = 60
     learning_rate: float = 1e-3
+    factor_learning_rate: float = 3e-3
     weight_decay: float = 4.0
     precision: Literal["fp32", "bf16"] = "bf16"
 

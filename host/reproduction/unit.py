@@ -162,7 +162,8 @@ class _Work:
     def _recipe(self, epochs: int) -> "Recipe":
         from compression.training.recipe import Recipe
 
-        rate = self.experiment.learning_rate
+        factors = self.unit.kind in ("rate", "random")
+        rate = self.experiment.factor_learning_rate if factors else self.experiment.learning_rate
         return Recipe(epochs=epochs, learning_rate=rate, seed=self.unit.seed, select="validation")
 
     def _pace(self) -> Any:
