@@ -31,8 +31,8 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     rates: tuple[float, ...] = RATES
     comparisons: bool = True
-    epochs: int = 40
-    retrain_epochs: int = 60
+    epochs: int = 45
+    retrain_epochs: int = 50
     learning_rate: float = 1e-3
     factor_learning_rate: float = 3e-3
     weight_decay: float = 4.0
