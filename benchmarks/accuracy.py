@@ -9,7 +9,7 @@ the best PCA by 0.02. The fall beyond 99 % is shown, and the same on as many tes
 of every image go to benchmarks/results/accuracy.csv. About an hour; interrupted, it goes on.
 """
 
-import dataclasses
+import statistics
 import sys
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from benchmarks.verdict import machine, tell
 from compression.baselines import Baseline, best_pca, mean_image
 from compression.calibrate import calibrate
 from compression.data.capsule import write_dataset
-from compression.data.mvtec import read_dataset
+from compression.data.mvtec import Dataset, read_dataset
 from compression.data.prepared import prepare_dataset
 from host.progress import Lines, Progress
 from host.report.reproduction import accuracy_csv
 from host.reproduction import running
 from host.reproduction.plan import Experiment, Unit
-from host.reproduction.summary import METHODS, RateSummary, auc_of, control_of, summarise
+from host.reproduction.summary import METHODS, Method, RateSummary, auc_of, control_of, summarise
 from host.reproduction.unit import Job, Result, scores_of
 from inspection.preprocess import Preprocessing
 
@@ -66,9 +66,9 @@ def _show(what: str, summaries: tuple[RateSummary, ...]) -> None:
         print(f"    {name:8} {each.weights:12,.0f} weights, held-out error {each.held_out_error:.3e}, AUC {told}")
 
 
-def _kept(summaries: tuple[RateSummary, ...], method: str) -> bool:
+def _kept(summaries: tuple[RateSummary, ...], method: Method) -> bool:
     [at] = [each for each in summaries if each.kind == "rate" and each.rate == AT]
-    found = at.difference[method]  # type: ignore[index]  # a Method
+    found = at.difference[method]
     assert found.at_least is not None
     return tell(
         f"{method}: AUC at {AT:.0%} less the control's {found.mean:+.4f}, at least {LEAST_MEAN}; "
@@ -77,12 +77,11 @@ def _kept(summaries: tuple[RateSummary, ...], method: str) -> bool:
     )
 
 
-def _beats_pca(results: tuple[Result, ...], baselines: dict[str, Result], method: str) -> bool:
+def _beats_pca(results: tuple[Result, ...], baselines: dict[str, Result], method: Method) -> bool:
     """The originals of all seeds, each the better of the uncompressed ones."""
     controls = [control_of(results, seed) for seed in EXPERIMENT.seeds]
-    ours = sum(auc_of(each, method) for each in controls) / len(controls)  # type: ignore[arg-type]  # a Method
-    pca = auc_of(baselines["pca"], method)  # type: ignore[arg-type]
-    mean = auc_of(baselines["mean image"], method)  # type: ignore[arg-type]
+    ours = statistics.mean(auc_of(each, method) for each in controls)
+    pca, mean = auc_of(baselines["pca"], method), auc_of(baselines["mean image"], method)
     print(f"  {method}: mean image {mean:.4f}, PCA with {baselines['pca'].weights:,} weights {pca:.4f}")
     return tell(
         f"{method}: the control {ours:.4f} beats PCA by {ours - pca:+.4f}, at least {OVER_PCA}", ours - pca >= OVER_PCA
@@ -99,15 +98,16 @@ def _baselines(data: Path) -> dict[str, Result]:
         judged = calibrate(made.reconstruct, preprocessing, images)
         assert judged.training_error is not None
         scores = scores_of(made.reconstruct, images.test, judged.training_error)
-        found[name] = _as_result(name, made, dataset.test, dataset.folder, scores)
+        found[name] = _as_result(name, made, dataset, scores)
     return found
 
 
-def _as_result(name, made: Baseline, test, folder, scores) -> Result:  # type: ignore[no-untyped-def]
-    unit = dataclasses.replace(Unit(0, "original"), kind=name)
-    images = tuple(str(image.path.relative_to(folder)) for image in test)
-    defective = tuple(image.defective for image in test)
-    return Result(unit, made.weights, 0.0, 0.0, 0, 0.0, images, defective, *scores, 0.0)
+def _as_result(
+    name: str, made: Baseline, dataset: Dataset, scores: tuple[tuple[float, ...], tuple[float, ...]]
+) -> Result:
+    images = tuple(str(image.path.relative_to(dataset.folder)) for image in dataset.test)
+    unit = Unit(0, name)  # type: ignore[arg-type]  # not one that is trained
+    return Result(unit, made.weights, 0.0, 0.0, 0, 0.0, images, tuple(dataset.defective.tolist()), *scores, 0.0)
 
 
 if __name__ == "__main__":

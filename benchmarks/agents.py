@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from contract.profile import read_profile
@@ -75,6 +77,11 @@ def put(agent: Agent, name: str, model: onnx.ModelProto, folder: Path, options: 
     bundle = make(Request(path, {}, options=options), read_profile("desktop"), Quiet().stage)
     deploy(agent.client, name, bundle, Quiet(), _no_store)
     return bundle
+
+
+def noise(size: int) -> NDArray[np.float32]:
+    """Two images, for the mean image of a model that nobody trains."""
+    return np.random.default_rng(0).uniform(0, 1, (2, 3, size, size)).astype(np.float32)
 
 
 def identity_model() -> onnx.ModelProto:

@@ -13,11 +13,11 @@ import numpy as np
 import onnx
 import torch
 
-from benchmarks.agents import Agent, put, running, scratch
+from benchmarks.agents import Agent, noise, put, running, scratch
 from benchmarks.verdict import machine, spread, tell
+from compression.autoencoder import SPECS, reference_model
 from compression.calibrate import reconstructor_of
 from compression.compress import compress
-from compression.reference import SPECS, reference_model
 from compression.training.module import OnnxModule
 from contract.api import BenchRequest
 from host.reproduction.plan import RATES
@@ -30,7 +30,7 @@ LEAST_RATIO, MOST_MEMORY, MOST_DIFFERENCE = 5.5, 0.15, 1e-5
 def main() -> bool:
     spec = SPECS["medium"]
     print(f"Latency by rate: {spec.weight_count / 1e6:.1f} M weights, 1 thread, {ROUNDS} rounds of {RUNS}. {machine()}")
-    images = np.random.default_rng(0).uniform(0, 1, (8, 3, spec.size, spec.size)).astype(np.float32)
+    images = noise(spec.size)
     original = reference_model(spec, images, seed=0)
     models = {0.0: original, **{rate: compress(original, rate).model for rate in RATES}}
     latency_ms: dict[float, list[float]] = {rate: [] for rate in models}

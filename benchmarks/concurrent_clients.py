@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.agents import IMAGE, Agent, put, running, scratch
+from benchmarks.agents import IMAGE, Agent, noise, put, running, scratch
 from benchmarks.verdict import machine, tell
-from compression.autoencoder import build_autoencoder
+from compression.autoencoder import AutoencoderSpec, reference_model
 
 CLIENTS = 64
 SECONDS = 30.0
@@ -25,7 +25,7 @@ AGAIN_S = 0.05
 def main() -> bool:
     print(f"{CLIENTS} clients for {SECONDS:g} s. {machine()}")
     with scratch() as folder, running(folder) as agent:
-        put(agent, "autoencoder", build_autoencoder(), folder, {"threads": 1})
+        put(agent, "autoencoder", reference_model(AutoencoderSpec(256), noise(256), seed=0), folder, {"threads": 1})
         model_s = _alone(agent)
         load = asyncio.run(_load(agent))
         queue_length = agent.client.stats().models[0].queue_length

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import onnx
 
-from benchmarks.agents import Agent, identity_model, put, running, scratch
+from benchmarks.agents import Agent, identity_model, noise, put, running, scratch
 from benchmarks.verdict import machine, spread, tell
-from compression.autoencoder import build_autoencoder
+from compression.autoencoder import AutoencoderSpec, reference_model
 from contract.api import BenchRequest
 from host.bundle import GOLDEN_INPUTS, MODEL_FILE
 
@@ -25,7 +25,7 @@ THREADS = 1
 def main() -> bool:
     print(f"Fidelity of host bench. {machine()}, {THREADS} thread, {PAIRS} pairs of {RUNS} runs")
     with scratch() as folder, running(folder) as agent:
-        slow = _pairs(agent, "autoencoder", build_autoencoder(size=320), folder)
+        slow = _pairs(agent, "autoencoder", reference_model(AutoencoderSpec(320), noise(320), seed=0), folder)
         quick = _pairs(agent, "identity", identity_model(), folder)
     ratios = [ours / bare for ours, bare in slow]
     differences_us = [(ours - bare) / 1e3 for ours, bare in quick]

@@ -9,11 +9,10 @@ import sys
 
 import numpy as np
 
-from benchmarks.agents import Agent, put, running, scratch
+from benchmarks.agents import Agent, noise, put, running, scratch
 from benchmarks.verdict import machine, tell
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import AutoencoderSpec, reference_model
 from compression.compress import compress
-from compression.reference import reference_model
 from contract.api import BenchRequest
 from host.errors import DoesNotRunError
 
@@ -26,8 +25,7 @@ def main() -> bool:
     print(
         f"An impossible model: {HUGE.weight_count / 1e6:.0f} M untrained weights, {MEMORY_BYTES >> 20} MiB. {machine()}"
     )
-    images = np.random.default_rng(0).uniform(0, 1, (2, 3, HUGE.size, HUGE.size)).astype(np.float32)
-    original = reference_model(HUGE, images, seed=0)
+    original = reference_model(HUGE, noise(HUGE.size), seed=0)
     compressed = compress(original, RATE).model
     with scratch() as folder, running(folder, MEMORY_BYTES) as agent:
         try:

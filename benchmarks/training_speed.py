@@ -19,11 +19,10 @@ from onnx import numpy_helper
 from torch import nn
 
 from benchmarks.verdict import machine, spread, tell
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import SPECS, AutoencoderSpec, reference_model
 from compression.data.capsule import write_dataset
 from compression.data.mvtec import read_dataset
 from compression.data.prepared import Prepared, prepare_dataset
-from compression.reference import SPECS, reference_model
 from compression.training.lessons import reconstruction
 from compression.training.loop import Lesson, one_step, train
 from compression.training.pace import Pace, fastest

@@ -1,12 +1,14 @@
 """An ONNX model with a given share of its weights gone: the whole technique short of retraining.
 
->>> from compression.autoencoder import build_autoencoder
->>> compressed = compress(build_autoencoder(size=64), rate=0.9)
+>>> import numpy as np
+>>> from compression.autoencoder import AutoencoderSpec, reference_model
+>>> model = reference_model(AutoencoderSpec(size=64), np.zeros((2, 3, 64, 64), np.float32), seed=0)
+>>> compressed = compress(model, rate=0.9)
 >>> table = compressed.table
 >>> round(table.rate, 3), table.weights_before, table.weights_after
-(0.9, 1394176, 139408)
+(0.9, 1394176, 139392)
 >>> [(layer.name, layer.ranks, layer.weights_after) for layer in table.layers if layer.ranks][0]
-('encode4', (45, 64), 51840)
+('encode3', (32, 32), 18432)
 
 `compressed.model` is an `onnx.ModelProto`, to be saved with `onnx.save`. The table travels in its metadata;
 `restore.restore_layers` makes its layers dense again.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """`model` is a key of `compression.reference.SPECS`; `restart` forgets an unfinished training."""
+    """`model` is a key of `compression.autoencoder.SPECS`; `restart` forgets an unfinished training."""
 
     data: Path
     output: Path
@@ -38,10 +38,10 @@ class Outcome:
 
 def train(request: Request, progress: Progress) -> Outcome:
     """Train and write; Ctrl-C leaves a checkpoint that the same request goes on with. InputError."""
+    from compression.autoencoder import SPECS, reference_model
     from compression.calibrate import calibrated
     from compression.data.mvtec import read_dataset
     from compression.data.prepared import prepare_dataset
-    from compression.reference import SPECS, reference_model
     from inspection.preprocess import Preprocessing
 
     with as_input_error():

@@ -7,10 +7,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import zoo
+from low_pass import low_pass_weights, to_onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from compression.autoencoder import AutoencoderSpec, low_pass_weights, set_inspection, to_onnx
+from compression.autoencoder import AutoencoderSpec, set_inspection
 from inspection.preprocess import Preprocessing
 from inspection.score import Score
 

@@ -75,11 +75,11 @@ class Result:
 
 def run(folder: Path, unit: Unit) -> None:
     """Train, judge, write."""
+    from compression.autoencoder import SPECS
     from compression.calibrate import calibrated, reconstructor_of
     from compression.data.mvtec import read_dataset
     from compression.data.prepared import prepare_dataset
     from compression.layers import count_weights
-    from compression.reference import SPECS
     from inspection.preprocess import Preprocessing
 
     job, began = Job.read(folder), time.process_time()
@@ -118,7 +118,7 @@ class _Work:
 
     def trained(self) -> "Trained":
         experiment, unit = self.experiment, self.unit
-        from compression.reference import SPECS, reference_model
+        from compression.autoencoder import SPECS, reference_model
         from compression.training.controls import narrowed, with_random_weights
 
         spec, whole = SPECS[experiment.model], experiment.epochs + experiment.retrain_epochs

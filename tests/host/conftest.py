@@ -8,8 +8,9 @@ import live
 import numpy as np
 import numpy.typing as npt
 import pytest
+from low_pass import build_autoencoder
 
-from compression.autoencoder import build_autoencoder, set_inspection
+from compression.autoencoder import set_inspection
 from compression.data.capsule import write_dataset
 from compression.data.mvtec import load_images, read_dataset
 from contract.results import BenchRow, Conditions, Environment, Latency, Mean, Memory

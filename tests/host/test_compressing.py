@@ -10,11 +10,10 @@ from kernels import falling
 from onnx import ModelProto, helper, numpy_helper
 from told import Told
 
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import SPECS, AutoencoderSpec
 from compression.calibrate import reconstructor_of
 from compression.data.capsule import write_dataset
 from compression.layers import count_weights
-from compression.reference import SPECS
 from compression.table import read_table
 from compression.training.recipe import Recipe
 from contract.manifest import Inspection

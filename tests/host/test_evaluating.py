@@ -10,8 +10,9 @@ from onnx import ModelProto, TensorProto, helper
 from PIL import Image
 from told import Told
 
-from compression.autoencoder import reconstructor, set_inspection
+from compression.autoencoder import set_inspection
 from compression.baselines import best_pca, mean_image
+from compression.calibrate import reconstructor_of
 from compression.data.mvtec import load_images, read_dataset, split
 from contract.profile import read_profile
 from host.client import AgentClient
@@ -53,7 +54,7 @@ def test_the_figures_are_those_of_the_models_own_reconstructions(
     found: Evaluation, untrained: Path, capsules: Path
 ) -> None:
     dataset, preprocessing = read_dataset(capsules), Preprocessing(height=32, width=32)
-    reconstruct = reconstructor(onnx.load(untrained))
+    reconstruct = reconstructor_of(onnx.load(untrained))
     test = load_images(dataset, [image.path for image in dataset.test], preprocessing)
     scores = [anomaly_map(image[None], reconstruct(image[None]), Score()).max() for image in test]
     smoothed = found.model.accuracies[SMOOTHED]

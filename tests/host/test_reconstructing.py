@@ -7,10 +7,12 @@ import numpy as np
 import onnx
 import pytest
 import zoo
+from low_pass import build_autoencoder
 from onnx import ModelProto, TensorProto, helper
 from told import Told
 
-from compression.autoencoder import build_autoencoder, reconstructor, set_inspection
+from compression.autoencoder import set_inspection
+from compression.calibrate import reconstructor_of
 from compression.compress import compress
 from contract.profile import read_profile
 from host.bundle import Bundle, Request
@@ -144,7 +146,7 @@ def test_on_this_machine(untrained: Path) -> None:
     subject, told, images = subject_of(untrained), Told(), photos()
     with placed(subject, None, told) as place:
         made = reconstruct(subject, place, images, "test images", told)
-    alone = reconstructor(onnx.load(untrained))
+    alone = reconstructor_of(onnx.load(untrained))
     assert np.allclose(made, np.concatenate([alone(image[np.newaxis]) for image in images]), atol=1e-6)
     assert (place.name, place.threshold) == ("this machine", None)
     assert set(told.stages) == {"this machine: reconstructing test images"}

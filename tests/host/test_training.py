@@ -6,10 +6,9 @@ import onnx
 import pytest
 from told import Told
 
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import SPECS, AutoencoderSpec
 from compression.calibrate import reconstructor_of
 from compression.data.capsule import write_dataset
-from compression.reference import SPECS
 from compression.training.recipe import Epoch, Recipe
 from contract.manifest import Inspection
 from contract.profile import read_profile

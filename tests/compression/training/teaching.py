@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import AutoencoderSpec, reference_model
 from compression.data.prepared import Prepared
-from compression.reference import reference_model
 
 SPEC = AutoencoderSpec(16, (8, 12), linear_bottleneck=True)
 TRAIN, HELD_OUT, GOOD, BAD = 20, 4, 4, 6

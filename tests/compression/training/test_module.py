@@ -9,10 +9,11 @@ import pytest
 import torch
 import zoo
 from kernels import Array, chain, images, layer
+from low_pass import build_autoencoder, low_pass_weights, to_onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch.overrides import TorchFunctionMode
 
-from compression.autoencoder import AutoencoderSpec, build_autoencoder, low_pass_weights, to_onnx
+from compression.autoencoder import AutoencoderSpec
 from compression.compress import compress
 from compression.errors import ExternalWeightsError, UnsupportedOperatorError
 from compression.feeds import session_of

@@ -5,9 +5,8 @@ import onnx
 import pytest
 from shell import run, spawn
 
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import SPECS, AutoencoderSpec
 from compression.data.capsule import write_dataset
-from compression.reference import SPECS
 
 FAST = ("--threads", 1, "--training-precision", "fp32", "--batch", 8)
 

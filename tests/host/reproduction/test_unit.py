@@ -3,10 +3,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from compression.autoencoder import AutoencoderSpec
+from compression.autoencoder import SPECS, AutoencoderSpec
 from compression.data.capsule import write_dataset
 from compression.layers import count_weights
-from compression.reference import SPECS
 from compression.table import read_table
 from host.reproduction.plan import Experiment, units_of
 from host.reproduction.summary import summarise
