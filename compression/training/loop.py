@@ -173,17 +173,18 @@ class _Course:
 
     def take_up(self, state: State) -> None:
         self._history, self._best = list(state.history), state.best
+        kept: dict[str, dict[str, torch.Tensor]] = {}
+        for key, value in state.arrays.items():
+            what, _, name = key.partition("/")
+            kept.setdefault(name, {})[what] = torch.from_numpy(value).to(self.pace.device)
         for name, parameter in self._parameters.items():
-            values = {
-                key.removesuffix(f"/{name}"): torch.from_numpy(value)
-                for key, value in state.arrays.items()
-                if key.endswith(f"/{name}")
-            }
+            values = kept[name]
             with torch.no_grad():
                 parameter.copy_(values.pop("now"))
-            self._best_values[name] = values.pop("best").to(self.pace.device)
+            self._best_values[name] = values.pop("best")
             self._optimizer.state[parameter] = {
-                key: torch.empty_like(parameter).copy_(value) if value.ndim else value for key, value in values.items()
+                what: torch.empty_like(parameter).copy_(value) if value.ndim else value
+                for what, value in values.items()
             }
 
     def outcome(self) -> Trained:
