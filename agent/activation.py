@@ -123,8 +123,7 @@ class Activator:
         """What is served already: proven again, and its threshold found again, as the runtime may be another."""
         on_stage("running the golden inputs")
         proof = await golden.prove(supervisor)
-        await _calibrate(supervisor, on_stage)
-        confirmed = replace(supervisor.deployment, temporary=temporary)
+        confirmed = replace(supervisor.deployment, temporary=temporary, threshold=await _found(supervisor, on_stage))
         await committed(asyncio.to_thread(self._record, confirmed))
         supervisor.deployment = confirmed
         return self._outcome(supervisor, proof, 0.0, unchanged=True)
@@ -134,7 +133,7 @@ class Activator:
         new = Supervisor(deployment, self.find_launch, self.limits)
         try:
             proof = await _started(new, on_stage)
-            await _calibrate(new, on_stage)
+            new.deployment = replace(new.deployment, threshold=await _found(new, on_stage))
             await committed(asyncio.to_thread(self._record, new.deployment))
         except BaseException:
             await whole(_end(new))
@@ -228,12 +227,11 @@ async def _started(supervisor: Supervisor, on_stage: OnStage) -> Proof:
     return await golden.prove(supervisor)
 
 
-async def _calibrate(supervisor: Supervisor, on_stage: OnStage) -> None:
-    """Has it decide by the threshold of its good images here; without any, by the model's."""
+async def _found(supervisor: Supervisor, on_stage: OnStage) -> float | None:
+    """The threshold by its good images here; None without any: the model's own counts then."""
     if count := len(supervisor.deployment.manifest.good_images):
         on_stage(f"finding the threshold from {count} good images")
-        found = await calibration.threshold_of(supervisor)
-        supervisor.deployment = replace(supervisor.deployment, threshold=found)
+    return await calibration.threshold_of(supervisor)
 
 
 async def _end(supervisor: Supervisor) -> None:

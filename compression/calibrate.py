@@ -89,9 +89,10 @@ def calibrate(
     on_image: OnImage | None = None,
 ) -> Calibration:
     """The training error map is the mean of the anomaly maps of the images trained on; the threshold is from those held
-    out. InspectionError.
+    out that travel with the model, so that a board finds it from the same. InspectionError.
     """
-    count, layout = len(images.train) + len(images.held_out), preprocessing.layout
+    good = images.held_out[: len(images.good_images) or None]
+    count, layout = len(images.train) + len(good), preprocessing.layout
 
     def pairs(part: Floats, before: int) -> Iterator[tuple[Floats, Floats]]:
         for done, image in enumerate(part, before + 1):
@@ -104,10 +105,7 @@ def calibrate(
         total += anomaly_map(image, made, judged, layout)
     mean = (total / len(images.train)).astype(np.float32)
     usual = decode_error_map(encode_error_map(mean), preprocessing.height, preprocessing.width)  # as it will be read
-    scores = [
-        score(judged_map(image, made, judged, layout, usual))
-        for image, made in pairs(images.held_out, len(images.train))
-    ]
+    scores = [score(judged_map(image, made, judged, layout, usual)) for image, made in pairs(good, len(images.train))]
     return Calibration(replace(judged, threshold=threshold_from_good(scores)), usual)
 
 

@@ -39,9 +39,10 @@ from compression.graph import inlined
 from compression.layers import Layer, find_layers
 from compression.ranks import Allocation
 from compression.refit import refit
+from compression.restore import restore_layers
 from compression.shapes import infer_shapes, multiply_adds
 from compression.surgery import Parts, replace_layers
-from compression.table import Budget, CompressedLayer, Table, write_table
+from compression.table import Budget, CompressedLayer, Table, is_compressed, write_table
 from compression.tucker import Factors, Price
 
 TOLERANCE = 2e-4
@@ -70,6 +71,8 @@ def compress(
 ) -> Compressed:
     """A copy of `model` with the share `rate` of its weights gone, in 0..1; layers that cannot shrink count as well.
 
+    The layers of a model that is compressed already are made whole first (restore.py): the rate is the original's.
+
     `ranks` sets the output and input rank of layers by name; the others share what is left of the rate, or stay dense
     without one. A `budget` of multiply-adds ("macs") needs every size: `input_shapes` has those that the file leaves
     open. With `data`, images as the model takes them, output factors are refitted to them.
@@ -84,7 +87,7 @@ def compress(
         raise ValueError("neither a rate nor ranks")
     if rate is not None and not 0 < rate < 1:
         raise RateOutOfRangeError(f"a rate of {rate:g}", "give the share of weights to remove, above 0 and below 1")
-    draft = inlined(model)
+    draft = restore_layers(model) if is_compressed(model) else inlined(model)
     fold_batch_normalisation(draft)
     layers = find_layers(draft)
     _check(layers)

@@ -30,7 +30,7 @@ class CompressedLayer:
     macs_before: int | None
     macs_after: int | None
     relative_error: float
-    """||kernel - rebuilt|| / ||kernel||, before a refit."""
+    """||kernel - rebuilt|| / ||kernel||, before a refit; of a later stage the kernel is that of the stage before."""
     obstacle: str | None
     kernels: Parts | None
 
@@ -61,6 +61,11 @@ def write_table(model: ModelProto, table: Table) -> None:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     metadata[METADATA_KEY] = json.dumps(asdict(table), separators=(",", ":"))
     helper.set_model_props(model, metadata)
+
+
+def is_compressed(model: ModelProto) -> bool:
+    """Whether the model says that it has a table."""
+    return any(entry.key == METADATA_KEY for entry in model.metadata_props)
 
 
 def read_table(model: ModelProto) -> Table:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from contract.manifest import Inspection, Preprocessing, Signature
 from host import preprocessing, teaching
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
     from compression.calibrate import Calibration
     from compression.table import Table
-    from compression.training.gradual import Plan
+    from compression.training.checkpoint import Checkpoint
+    from compression.training.gradual import Plan, Retrained
     from compression.training.loop import Lesson, Trained
     from compression.training.recipe import Recipe
+
+
+Loss = Literal["reconstruction", "distillation"]
 
 
 @dataclass(frozen=True)
 class Request:
     """`rate` None: `ranks` alone, a JSON file of layer name -> [output rank, input rank]; `recipe` None: no retraining.
 
-    `options` go to `compression.compress.compress` as they are.
+    `options` go to `compression.compress.compress` as they are. `loss` None: a model whose output has its input's shape
+    learns from a data set to reconstruct its images, any other to do as it did before.
     """
 
     model: Path
@@ -38,18 +43,22 @@ class Request:
     options: dict[str, Any]
     input_shapes: dict[str, tuple[int, ...]]
     preprocess: Path | None
+    loss: Loss | None
     compute: teaching.Compute
     restart: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A model that was written to `path`. `trained`, `calibration`: None where there were no images for it."""
+    """A model that was written to `path`. `trained`, `calibration`: None where there were no images for it; `decides`:
+    whether the original had a score.
+    """
 
     path: Path
     table: "Table"
     trained: "Trained | None"
     calibration: "Calibration | None"
+    decides: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +71,8 @@ class _Subject:
     preprocessing: Preprocessing | None
 
     @property
-    def reconstructs(self) -> bool:
+    def has_equal_shapes(self) -> bool:
+        """Whether its output may be a reconstruction of its input."""
         inputs, outputs = self.signature.inputs, self.signature.outputs
         return [spec.shape for spec in inputs] == [spec.shape for spec in outputs]
 
@@ -70,25 +80,39 @@ class _Subject:
 def compress(request: Request, progress: Progress) -> Outcome:
     """Compress and write; Ctrl-C leaves a checkpoint that the same request goes on with. InputError."""
     from compression.compress import compress as decompose
+    from compression.training.record import forget_record
 
+    _check_output(request)
     with as_input_error():
         subject = _read(request, progress)
         options = {**request.options, **({"ranks": _read_ranks(request.ranks)} if request.ranks else {})}
         progress.stage("choosing ranks")
         draft = decompose(subject.model, request.rate, **_without_images(options))  # what cannot be, before any image
         material = _material(request, subject, progress)
-        if material is None or request.recipe is None:
-            data = None if material is None else material.train
-            if data is not None:
-                progress.stage("fitting the factors to the images")
-            made = draft if data is None else decompose(subject.model, request.rate, data=data, **options)
-            model, table, trained = made.model, made.table, None
+        trained = checkpoint = None
+        if material is None:
+            model, table = draft.model, draft.table
+        elif request.recipe is None:
+            progress.stage("fitting the factors to the images")
+            made = decompose(subject.model, request.rate, data=material.train, **options)
+            model, table = made.model, made.table
         else:
-            model, table, trained = _retrained(request, request.recipe, subject, material, options, progress)
+            checkpoint = _checkpoint(request, request.recipe, subject, material, options)
+            retrained = _retrained(request, request.recipe, subject, material, options, checkpoint, progress)
+            model, table, trained = retrained.trained.model, retrained.table, retrained.trained
+        if trained is None:
+            forget_record(model)
         calibration = _calibrated(model, subject, material, progress)
         teaching.write_model(request.output, model)
-        teaching.checkpoint_path(request.output).unlink(missing_ok=True)
-    return Outcome(request.output, table, trained, calibration)
+        if checkpoint:
+            checkpoint.remove()
+    return Outcome(request.output, table, trained, calibration, subject.known.score is not None)
+
+
+def _check_output(request: Request) -> None:
+    """InputError: the original is not to be lost."""
+    if request.output.exists() and request.model.exists() and request.output.samefile(request.model):
+        raise InputError(f"{request.output} is the model itself", "name another output with -o")
 
 
 def _read(request: Request, progress: Progress) -> _Subject:
@@ -129,9 +153,49 @@ def _material(request: Request, subject: _Subject, progress: Progress) -> Materi
         raise InputError(
             f"--data gives images, but the model takes {specs}", "leave it out: the model is not retrained"
         )
-    seed = request.recipe.seed if request.recipe else 0
+    (spec,) = subject.signature.inputs
+    if spec.dtype != "float32":
+        raise InputError(
+            f"--data is for models of float32, this one takes {spec.dtype}",
+            "leave it out: the model is not retrained; or compress the float32 model it was made from",
+        )
     reading = teaching.images_told(progress, "reading the images")
-    return read_material(request.data, subject.preprocessing, seed, subject.reconstructs, reading)
+    return read_material(
+        request.data, subject.preprocessing, _held_out_seed(request, subject), _reconstructs(request, subject), reading
+    )
+
+
+def _held_out_seed(request: Request, subject: _Subject) -> int:
+    """As the original held them out: what it was trained on cannot choose an epoch or a threshold."""
+    from compression.training.record import held_out_seed
+
+    seed = held_out_seed(subject.model)
+    return seed if seed is not None else request.recipe.seed if request.recipe else 0
+
+
+def _reconstructs(request: Request, subject: _Subject) -> bool:
+    if request.loss == "reconstruction" and not subject.has_equal_shapes:
+        raise InputError(
+            "--loss reconstruction: the model's output has not its input's shape", "take --loss distillation"
+        )
+    return subject.has_equal_shapes if request.loss is None else request.loss == "reconstruction"
+
+
+def _checkpoint(
+    request: Request, recipe: "Recipe", subject: _Subject, material: Material, options: dict[str, Any]
+) -> "Checkpoint":
+    teaching.check_torch()
+    from compression.training.checkpoint import Checkpoint, fingerprint
+
+    test = (material.prepared.test, material.prepared.defective) if material.prepared else ()
+    images = (material.train, material.held_out, *test)
+    said = repr((_plan(request, recipe, options), asdict(recipe)))
+    checkpoint = Checkpoint(
+        teaching.checkpoint_path(request.output), fingerprint(subject.model.SerializeToString(), *images, said)
+    )
+    if request.restart:
+        checkpoint.remove()
+    return checkpoint
 
 
 def _retrained(
@@ -140,20 +204,11 @@ def _retrained(
     subject: _Subject,
     material: Material,
     options: dict[str, Any],
+    checkpoint: "Checkpoint",
     progress: Progress,
-) -> "tuple[ModelProto, Table, Trained]":
-    teaching.check_torch()
-    from compression.training.checkpoint import Checkpoint, fingerprint
+) -> "Retrained":
     from compression.training.gradual import compress_and_retrain
     from compression.training.record import write_record
-
-    plan = _plan(request, recipe, options)
-    belongs_to = fingerprint(
-        subject.model.SerializeToString(), material.train, material.held_out, str(plan), str(asdict(recipe))
-    )
-    checkpoint = Checkpoint(teaching.checkpoint_path(request.output), belongs_to)
-    if request.restart:
-        checkpoint.remove()
 
     def on_stage(rate: float | None, number: int, count: int) -> None:
         to = "" if rate is None else f" at {rate:.4g}"
@@ -162,11 +217,10 @@ def _retrained(
     with teaching.resumable(checkpoint, progress):
         lesson = _lesson(subject, material, request.compute.device, recipe.batch)
         pace = teaching.pace_of(checkpoint, subject.model, lesson, recipe, request.compute, progress)
-        made = compress_and_retrain(
-            subject.model, plan, lesson, recipe, pace, checkpoint, on_stage, teaching.told(progress)
-        )
-    write_record(made.trained.model, recipe, pace, made.trained)
-    return made.trained.model, made.table, made.trained
+        plan, on_epoch = _plan(request, recipe, options), teaching.told(progress)
+        made = compress_and_retrain(subject.model, plan, lesson, recipe, pace, checkpoint, on_stage, on_epoch)
+    write_record(made.trained.model, _held_out_seed(request, subject), recipe, pace, made.trained)
+    return made
 
 
 def _plan(request: Request, recipe: "Recipe", options: dict[str, Any]) -> "Plan":
@@ -196,11 +250,13 @@ def _calibrated(
     from inspection.score import Score
 
     score = None if subject.known.score is None else Score(**subject.known.score.model_dump())
-    judging = teaching.images_told(progress, "finding the threshold")
-    if material and material.prepared and subject.preprocessing:
-        usual = {} if score is None else {"judged": replace(score, threshold=None)}
-        how = Preparing(**subject.preprocessing.model_dump())
-        return calibrated(model, how, material.prepared, on_image=judging, **usual)
-    if score is None or subject.known.preprocessing is None:
+    prepared = material.prepared if material else None
+    if subject.preprocessing is None or (score is None and prepared is None):
         return None
-    return recalibrated(model, Preparing(**subject.known.preprocessing.model_dump()), score)
+    how = Preparing(**subject.preprocessing.model_dump())
+    judging = teaching.images_told(progress, "finding the threshold")
+    if prepared:
+        usual = {} if score is None else {"judged": replace(score, threshold=None)}
+        return calibrated(model, how, prepared, on_image=judging, **usual)
+    assert score is not None
+    return recalibrated(model, how, score)

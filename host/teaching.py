@@ -49,13 +49,14 @@ def pace_of(
     compute: Compute,
     progress: Progress,
 ) -> "Pace":
-    """That of the training taken up again, else the fastest."""
+    """That of the training taken up again, else the fastest. DeviceError, CheckpointError, TrainingMemoryError."""
     from compression.training.loop import one_step
     from compression.training.pace import checked_device, fastest
 
     device = checked_device(compute.device)
     state = checkpoint.read()
     if state:
+        _check_compute(compute, state.pace, checkpoint.path)
         progress.note(f"going on with {checkpoint.path}, after {len(state.history)} epochs of stage {state.stage + 1}")
         return state.pace
     progress.stage("measuring how many threads and which precision are fastest")
@@ -64,6 +65,18 @@ def pace_of(
         f"training on {pace.device}, {pace.threads} {'thread' if pace.threads == 1 else 'threads'}, {pace.precision}"
     )
     return pace
+
+
+def _check_compute(compute: Compute, begun: "Pace", path: Path) -> None:
+    """A training goes on as it began: its last digits depend on it."""
+    from compression.errors import CheckpointError
+
+    for name in ("device", "threads", "precision"):
+        asked, had = getattr(compute, name), getattr(begun, name)
+        if asked not in (None, had):
+            raise CheckpointError(
+                f"{path} was begun with {name} {had}, not {asked}", f"take {had} again, or --restart to train anew"
+            )
 
 
 def checkpoint_path(output: Path) -> Path:

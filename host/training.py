@@ -56,9 +56,8 @@ def train(request: Request, progress: Progress) -> Outcome:
         images = prepare_dataset(read_dataset(request.data), preprocessing, recipe.seed, reading)
         model = reference_model(spec, images.train, recipe.seed)
         lesson = lessons.reconstruction(images)
-        belongs_to = fingerprint(
-            model.SerializeToString(), images.train, images.held_out, images.test, str(asdict(recipe))
-        )
+        parts = images.train, images.held_out, images.test, images.defective
+        belongs_to = fingerprint(model.SerializeToString(), *parts, str(asdict(recipe)))
         checkpoint = Checkpoint(teaching.checkpoint_path(request.output), belongs_to)
         if request.restart:
             checkpoint.remove()
@@ -68,7 +67,7 @@ def train(request: Request, progress: Progress) -> Outcome:
             trained = loop.train(model, lesson, recipe, pace, checkpoint, teaching.told(progress))
         judging = teaching.images_told(progress, "finding the threshold")
         calibration = calibrated(trained.model, preprocessing, images, on_image=judging)
-        write_record(trained.model, recipe, pace, trained)
+        write_record(trained.model, recipe.seed, recipe, pace, trained)
         teaching.write_model(request.output, trained.model)
         checkpoint.remove()
     return Outcome(request.output, spec.weight_count, trained, calibration)

@@ -12,16 +12,16 @@ from PIL import Image
 from compression.data.mvtec import Dataset, OnImage, load_images, split
 from inspection.preprocess import Preprocessing, decode
 
-MAX_GOOD_IMAGES = 64
-"""That travel with a model: a threshold needs no more."""
+MAX_GOOD_IMAGES, MAX_GOOD_BYTES = 64, 32 << 20
+"""That travel with a model: a threshold needs no more, and whoever reads the model need not take more."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Prepared images, float32 (n,C,H,W) or (n,H,W,C). `defective` and `kinds` are of the test images.
 
-    `good_images`: the held-out ones, `MAX_GOOD_IMAGES` at most, as PNG files of the size that the model takes, from
-    which preparing them makes the same tensors.
+    `good_images`: the first of the held-out ones, `MAX_GOOD_IMAGES` and `MAX_GOOD_BYTES` at most, as PNG files of the
+    size that the model takes, from which preparing them makes the same tensors.
     """
 
     train: NDArray[np.float32]
@@ -46,13 +46,19 @@ def prepare_dataset(
         images[second:],
         dataset.defective,
         dataset.kinds,
-        scaled_pngs(held_out[:MAX_GOOD_IMAGES], preprocessing),
+        scaled_pngs(held_out, preprocessing),
     )
 
 
 def scaled_pngs(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[bytes, ...]:
-    """Images that `load_images` has read before, as PNG files of the size that the model takes."""
-    return tuple(_scaled_png(path, preprocessing) for path in paths)
+    """Images that `load_images` has read before, as PNG files of the model's size: as many as may travel."""
+    files: list[bytes] = []
+    for path in paths[:MAX_GOOD_IMAGES]:
+        file = _scaled_png(path, preprocessing)
+        if sum(map(len, files)) + len(file) > MAX_GOOD_BYTES:
+            break
+        files.append(file)
+    return tuple(files)
 
 
 def _scaled_png(path: Path, preprocessing: Preprocessing) -> bytes:

@@ -5,6 +5,7 @@ A zip of arrays as numpy writes it, and one text in it: what the state belongs t
 
 import hashlib
 import json
+import os
 import time
 import zipfile
 from collections.abc import Mapping
@@ -76,9 +77,15 @@ class Checkpoint:
         texts = {_TEXT: np.array(json.dumps(about)), _START: np.frombuffer(state.start, np.uint8)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{self.path.name}.part")
-        with unfinished.open("wb") as file:
-            np.savez(file, **state.arrays, **texts)  # type: ignore[arg-type]  # none is called allow_pickle
-        unfinished.replace(self.path)
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, **state.arrays, **texts)  # type: ignore[arg-type]  # none is called allow_pickle
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the name with nothing behind it
+            unfinished.replace(self.path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
         self._written_at = time.monotonic()
         self._cost_s = self._written_at - began
 

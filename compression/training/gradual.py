@@ -12,7 +12,6 @@ from typing import Any
 import onnx
 
 from compression.compress import compress
-from compression.restore import restore_layers
 from compression.table import Table, read_table
 from compression.training.checkpoint import Checkpoint
 from compression.training.loop import Lesson, OnEpoch, Trained, train
@@ -87,8 +86,8 @@ def compress_and_retrain(
         if stage < first:
             continue
         if start is None:
-            dense = restore_layers(trained.model) if trained else model
-            start = compress(dense, rate, data=lesson.train, **plan.options).model
+            before_it = trained.model if trained else model
+            start = compress(before_it, rate, data=lesson.train, **plan.options).model
         if on_stage:
             on_stage(rate, stage + 1, len(plan.rates))
         trained = train(start, lesson, replace(recipe, epochs=epochs), pace, checkpoint, on_epoch, stage)

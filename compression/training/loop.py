@@ -82,12 +82,15 @@ def train(
 
 
 def one_step(model: ModelProto, lesson: Lesson, recipe: Recipe) -> Callable[[Pace], None]:
-    """A step of training on a copy, to measure how long it takes."""
+    """A step of training on a copy, to measure how long it takes. TrainingMemoryError."""
 
     def step(pace: Pace) -> None:
-        course = courses.setdefault(pace.device, _Course(model, lesson, recipe, pace))
-        course.pace = pace
-        course.step(lesson.train[: recipe.batch], 0.0)
+        with _memory_errors(recipe):
+            if pace.device not in courses:
+                courses[pace.device] = _Course(model, lesson, recipe, pace)
+            course = courses[pace.device]
+            course.pace = pace
+            course.step(lesson.train[: recipe.batch], 0.0)
 
     courses: dict[str, _Course] = {}
     return step

@@ -139,6 +139,12 @@ def train(data: Path, model_file: Path, size: str, as_json: bool, restart: bool,
     help="What the rate is a share of.",
 )
 @click.option("--weight-decay", default=0.0, show_default=True, type=click.FloatRange(0, 100), help="Of the factors.")
+@click.option(
+    "--loss",
+    type=click.Choice(["reconstruction", "distillation"]),
+    help="What is learned from the images: to reconstruct them, or to do as the original does. Default: the former "
+    "where the output has the input's shape and DIR is a data set in MVTec AD's layout.",
+)
 @options.input_shapes
 @options.preprocess
 @teaching(3e-3)
@@ -152,6 +158,7 @@ def compress(
     ranks: Path | None,
     allocation: str,
     budget: str,
+    loss: Any,
     input_shapes: dict[str, tuple[int, ...]],
     preprocess: Path | None,
     as_json: bool,
@@ -170,9 +177,13 @@ def compress(
 
     if rate is None and ranks is None:
         raise click.UsageError("--rate or --ranks: one of them is needed")
+    if allocation == "activation" and data is None:
+        raise click.UsageError("--allocation activation needs images: --data")
     recipe, compute = None if no_retrain else _recipe(chosen), _compute(chosen)
     how = {"allocation": allocation, "budget": budget}
-    request = Request(model, model_file, rate, ranks, data, recipe, how, input_shapes, preprocess, compute, restart)
+    request = Request(
+        model, model_file, rate, ranks, data, recipe, how, input_shapes, preprocess, loss, compute, restart
+    )
     with shown() as progress:
         made = run(request, progress)
     if as_json:
@@ -190,7 +201,8 @@ def compress(
     if made.trained and recipe:
         for line in report.training_lines(made.trained, recipe.select):
             output.show(line)
-    output.show(report.calibration_line(made.calibration))
+    if made.calibration or made.decides:
+        output.show(report.calibration_line(made.calibration))
 
 
 def _recipe(chosen: dict[str, Any]) -> "Recipe":

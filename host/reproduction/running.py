@@ -75,7 +75,7 @@ def _started(folder: Path, unit: Unit) -> _Running:
     log = folder / f"{unit.name}.log"
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "host.reproduction.unit", str(folder), unit.name],
+            [sys.executable, "-P", "-m", "host.reproduction.unit", str(folder), unit.name],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -63,6 +63,7 @@ def run(model: Path, output: Path, told: Told | None = None, **changed: Any) -> 
         "options": {},
         "input_shapes": {},
         "preprocess": None,
+        "loss": None,
         "compute": COMPUTE,
         "restart": False,
     }
@@ -250,3 +251,84 @@ def test_an_operator_that_cannot_be_trained_names_itself(folder: Path, tmp_path:
         run(path, tmp_path / "out.onnx", data=folder / "data" / "train")
     assert caught.value.code == "unsupported_operator"
     assert run(path, tmp_path / "out.onnx", recipe=None).trained is None
+
+
+def test_what_the_original_was_not_trained_on_stays_held_out(folder: Path, tmp_path: Path) -> None:
+    other = Recipe(epochs=1, batch=8, select="validation", seed=7)
+    run(folder / "base.onnx", tmp_path / "r60.onnx", data=folder / "data", recipe=other)
+    assert known(tmp_path / "r60.onnx").good_images == known(folder / "base.onnx").good_images
+    run(tmp_path / "r60.onnx", tmp_path / "r70.onnx", data=folder / "data", recipe=None, rate=0.7)
+    run(tmp_path / "r70.onnx", tmp_path / "r80.onnx", data=folder / "data", recipe=other, rate=0.8)
+    assert known(tmp_path / "r80.onnx").good_images == known(folder / "base.onnx").good_images
+
+
+def test_a_compressed_model_is_compressed_further_by_the_rate_of_the_original(folder: Path, tmp_path: Path) -> None:
+    run(folder / "base.onnx", tmp_path / "r60.onnx")
+    made = run(tmp_path / "r60.onnx", tmp_path / "r80.onnx", rate=0.8)
+    assert made.table.weights_before == count_weights(onnx.load(folder / "base.onnx"))
+    assert made.table.rate == pytest.approx(0.8, abs=0.02)
+
+
+def test_a_look_without_retraining_leaves_an_unfinished_training(folder: Path, tmp_path: Path) -> None:
+    class Stopped(Told):
+        def advance(self, done: int, total: int, detail: str = "") -> None:
+            if detail:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "base.onnx", tmp_path / "r.onnx", Stopped(), data=folder / "data")
+    run(folder / "base.onnx", tmp_path / "r.onnx", recipe=None)
+    assert (tmp_path / "r.onnx.training").exists()
+
+
+def test_the_record_of_a_training_does_not_outlive_its_weights(folder: Path, tmp_path: Path) -> None:
+    run(folder / "base.onnx", tmp_path / "bare.onnx", recipe=None)
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "bare.onnx").metadata_props}
+    assert json.loads(metadata["boardfit.training"]) == {"held_out_seed": 0}
+
+
+def test_the_original_is_not_overwritten(folder: Path, tmp_path: Path) -> None:
+    path = saved(classifier(), tmp_path / "classifier.onnx")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is the model itself"):
+        run(path, tmp_path / "." / "classifier.onnx")
+    assert path.read_bytes() == before
+
+
+def test_half_precision_is_compressed_but_not_retrained(folder: Path, tmp_path: Path) -> None:
+    model = classifier()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for tensor in model.graph.initializer:
+        halves = numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(halves, tensor.name))
+    path = saved(model, tmp_path / "half.onnx")
+    with pytest.raises(InputError, match="float16") as caught:
+        run(path, tmp_path / "out.onnx", data=folder / "data")
+    assert "leave it out" in caught.value.hint
+    assert run(path, tmp_path / "out.onnx").trained is None
+
+
+def test_a_reconstructing_model_may_learn_from_the_original_instead(folder: Path, tmp_path: Path) -> None:
+    made = run(folder / "base.onnx", tmp_path / "out.onnx", data=folder / "data", loss="distillation")
+    assert made.trained
+    assert made.trained.best.auc is None
+    assert made.calibration  # from the good images that travel with it
+    path = saved(classifier(), tmp_path / "classifier.onnx")
+    with pytest.raises(InputError, match="not its input's shape") as caught:
+        run(path, tmp_path / "out.onnx", data=folder / "data", loss="reconstruction")
+    assert "--loss distillation" in caught.value.hint
+
+
+def test_a_training_goes_on_as_it_began(folder: Path, tmp_path: Path) -> None:
+    class Stopped(Told):
+        def advance(self, done: int, total: int, detail: str = "") -> None:
+            if detail:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(folder / "base.onnx", tmp_path / "r.onnx", Stopped(), data=folder / "data")
+    with pytest.raises(InputError, match="threads 1, not 2") as caught:
+        run(folder / "base.onnx", tmp_path / "r.onnx", data=folder / "data", compute=Compute(threads=2))
+    assert "--restart" in caught.value.hint
+    run(folder / "base.onnx", tmp_path / "r.onnx", data=folder / "data", compute=Compute())

@@ -77,6 +77,7 @@ def test_compress_without_images(data: Path, tmp_path: Path) -> None:
         (("--rate", "nan"), 3, "a rate of nan"),
         (("--rate", 0.999), 3, "cannot be reached"),
         ((), 2, "--rate or --ranks"),
+        (("--rate", 0.5, "--allocation", "activation"), 2, "--allocation activation needs images"),
         (("--rate", 0.5, "--data", "nowhere"), 3, "nowhere"),
         (("--rate", 0.5, "--device", "tpu"), 2, "tpu"),
     ],
