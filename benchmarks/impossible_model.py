@@ -37,7 +37,8 @@ def main() -> bool:
         mean_ms, peak_mib = _measured(agent)
     print(f"  original: {refused or 'runs'}")
     print(f"  {RATE:.0%} of the weights removed: {mean_ms:.2f} ms, peak memory {peak_mib:.0f} MiB")
-    return tell("the original does not run, its compressed form does", refused is not None)
+    for_memory = refused is not None and any(word in refused.lower() for word in ("alloc", "memory", "sigkill"))
+    return tell("the original does not run for lack of memory, its compressed form does", for_memory)
 
 
 def _measured(agent: Agent) -> tuple[float, float]:

@@ -64,14 +64,15 @@ def _keep_failure(
     """Stores that the model does not run; in words, what became of it: trouble with the results hides no other."""
     try:
         store = open_store()
-        row = _failure(store.new_id(), board, name, manifest, error)
+        row = failure_row(store.new_id(), board, name, manifest, error)
         store.add(row)
     except ResultsError as trouble:
         return f"not stored as a result: {trouble.message}"
     return f"stored as result {row.id}"
 
 
-def _failure(row_id: str, board: str, name: str, manifest: Manifest, error: DoesNotRunError) -> BenchRow:
+def failure_row(row_id: str, board: str, name: str, manifest: Manifest, error: DoesNotRunError) -> BenchRow:
+    """That a model does not run on a board: a result."""
     return BenchRow(
         id=row_id,
         session=row_id,

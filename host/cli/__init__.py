@@ -3,7 +3,8 @@
 group.py      the group of commands, and how it ends          options.py    flags that commands share
 boards.py     boards: list, add, remove, stop                 models.py     deploy convert models rollback remove
 serving.py    infer, stats                                    measuring.py  bench, results
-dataset.py    dataset capsule                                 evaluating.py evaluate
+dataset.py    dataset capsule                                 training.py   train, compress
+evaluating.py evaluate                                        reproducing.py reproduce
 example.py    example                                         output.py     what goes to stdout, and trouble to stderr
 """
 

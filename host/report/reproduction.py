@@ -11,8 +11,8 @@ from host.report import drawing
 from host.report.layout import add_row, table, text
 from host.report.values import BYTES_PER_MIB, milliseconds, percent
 from host.reproduction.plan import Unit
+from host.reproduction.records import Result
 from host.reproduction.summary import METHODS, RateSummary
-from host.reproduction.unit import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from host.statistics import Trials
 
-FILES = ("auc.png", "memory.png", "latency.png", "accuracy.csv")
-CSV_COLUMNS = ("seed", "model", "rate", "weights", "image", "defective", "smoothed", "normalised")
+CSV_COLUMNS = ("seed", "model", "rate", "weights", "held_out_error", "image", "defective", "smoothed", "normalised")
 _KINDS = {"control": "control", "rate": "retrained", "random": "random", "narrow": "narrow"}
 _MEANINGS = (
     "control: nothing removed; random: the same ranks from random weights; narrow: a dense model of as many weights",
@@ -67,7 +66,7 @@ def accuracy_csv(results: Sequence[Result]) -> str:
         unit = result.unit
         scores = zip(result.images, result.defective, result.smoothed, result.normalised, strict=True)
         for image, defective, smoothed, normalised in scores:
-            model = unit.seed, unit.kind, unit.rate or 0, result.weights
+            model = unit.seed, unit.kind, unit.rate or 0, result.weights, f"{result.held_out_error:.6g}"
             writer.writerow((*model, image, int(defective), f"{smoothed:.6g}", f"{normalised:.6g}"))
     return file.getvalue()
 
@@ -154,7 +153,9 @@ def _auc(trials: "Trials") -> str:
 
 
 def _latency(row: BenchRow | None) -> str:
-    return milliseconds(row.latency_ms.mean) if row and row.latency_ms else ""
+    if row is None or row.latency_ms is None:
+        return "" if row is None else "does not run"
+    return milliseconds(row.latency_ms.mean)
 
 
 def _memory(row: BenchRow | None) -> str:

@@ -1,6 +1,7 @@
 """What each rate costs on a board: latency and memory, each model deployed for as long as it is measured."""
 
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contract.profile import Profile
@@ -8,14 +9,25 @@ from contract.results import BenchRow
 from host import benching, disk
 from host.bundle import Request, make
 from host.client import AgentClient
+from host.deploying import failure_row
+from host.errors import DoesNotRunError
 from host.progress import Progress
 from host.reproduction.plan import Unit
+from host.reproduction.records import Result
 from host.reproduction.summary import auc_of, control_of
-from host.reproduction.unit import Result
 from host.store import Store
 from host.temporary import temporarily
 
 RUNS = 1000
+
+
+@dataclass(frozen=True)
+class Board:
+    """What to measure on, and where the rows go."""
+
+    client: AgentClient
+    profile: Profile
+    store: Store
 
 
 def measured_units(results: tuple[Result, ...]) -> list[Result]:
@@ -28,9 +40,10 @@ def measured_units(results: tuple[Result, ...]) -> list[Result]:
 
 
 def measure(
-    folder: Path, results: tuple[Result, ...], client: AgentClient, profile: Profile, store: Store, progress: Progress
+    folder: Path, results: tuple[Result, ...], board: Board, interrupt: bool, progress: Progress
 ) -> dict[Unit, BenchRow]:
-    """A row for each of `measured_units`, stored; those measured before on this board are taken from the folder.
+    """A row for each of `measured_units`, stored; those measured before on this board are taken from the folder. One
+    that does not run there is a row, too. BusyError where it serves requests and `interrupt` does not allow for that.
 
     Each model runs on one thread where its runtime lets that be chosen: what is compared are models, not schedulers.
     """
@@ -38,17 +51,27 @@ def measure(
     chosen = measured_units(results)
     control_auc = auc_of(chosen[0], "normalised")
     for result in chosen:
-        kept = folder / f"{result.unit.name}.{client.board}.json"
+        kept = folder / f"{result.unit.name}.{board.client.board}.json"
         if kept.is_file():
             rows[result.unit] = BenchRow.model_validate_json(kept.read_bytes())
             continue
-        progress.stage(f"measuring {result.unit.name} on {client.board}")
-        options = {"threads": 1} if profile.runtime == "ort" else None
-        bundle = make(Request(folder / f"{result.unit.name}.onnx", {}, options=options), profile, progress.stage)
+        progress.stage(f"measuring {result.unit.name} on {board.client.board}")
         auc = auc_of(result, "normalised")
-        with temporarily(client, bundle, progress) as (name, _):
-            asked = benching.Request(name, RUNS, interrupt=True, auc=auc, auc_drop=control_auc - auc)
-            [row] = benching.bench(client, store, asked, progress)
+        asked = benching.Request("", RUNS, interrupt=interrupt, auc=auc, auc_drop=control_auc - auc)
+        row = _measured(folder / f"{result.unit.name}.onnx", asked, board, progress)
         disk.replace(kept, json.dumps(row.model_dump(mode="json")).encode())
         rows[result.unit] = row
     return rows
+
+
+def _measured(model: Path, asked: benching.Request, board: Board, progress: Progress) -> BenchRow:
+    options = {"threads": 1} if board.profile.runtime == "ort" else None
+    bundle = make(Request(model, {}, options=options), board.profile, progress.stage)
+    try:
+        with temporarily(board.client, bundle, progress) as (name, _):
+            [row] = benching.bench(board.client, board.store, replace(asked, model=name), progress)
+    except DoesNotRunError as error:
+        failed = failure_row(board.store.new_id(), board.client.board, model.stem, bundle.manifest, error)
+        row = failed.model_copy(update={"auc": asked.auc, "auc_drop": asked.auc_drop})
+        board.store.add(row)
+    return row

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from host.reproduction.plan import CONTROLS, Kind
-from host.reproduction.unit import Result
+from host.reproduction.records import Result
 from host.statistics import Trials, trial_interval
 from inspection.accuracy import auc
 

@@ -2,19 +2,22 @@
 
     python -m host.reproduction.unit FOLDER NAME
 
-FOLDER has experiment.json (`Job`) and the models of the units before; NAME.onnx and then NAME.json are written there.
+FOLDER has experiment.json (records.py) and the models of the units before; NAME.onnx and then NAME.json are written.
 What an interrupt leaves is taken up again.
 """
 
-import json
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from host import disk
+from host.errors import HostError, InputError, as_input_error
 from host.reproduction.plan import Experiment, Kind, Unit, units_of
+from host.reproduction.records import Job, Result, Scores
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -24,53 +27,6 @@ if TYPE_CHECKING:
     from compression.training.loop import Trained
     from compression.training.recipe import Recipe
     from inspection.score import FloatMap
-
-JOB_FILE = "experiment.json"
-Scores = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a folder is for: an experiment on a data set in MVTec AD's layout."""
-
-    experiment: Experiment
-    data: str
-
-    @classmethod
-    def read(cls, folder: Path) -> "Job":
-        told = json.loads((folder / JOB_FILE).read_text(encoding="utf-8"))
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in told["experiment"].items()
-        }
-        return cls(Experiment(**fields), told["data"])
-
-    def write(self, folder: Path) -> None:
-        disk.replace(folder / JOB_FILE, json.dumps(asdict(self), indent=1).encode())
-
-
-@dataclass(frozen=True)
-class Result:
-    """What NAME.json has. Scores are of the test images, in the order of `images`: their paths in the data set."""
-
-    unit: Unit
-    weights: int
-    rate: float
-    held_out_error: float
-    epochs: int
-    cpu_s: float
-    images: tuple[str, ...]
-    defective: tuple[bool, ...]
-    smoothed: tuple[float, ...]
-    normalised: tuple[float, ...]
-    threshold: float
-
-    @classmethod
-    def read(cls, path: Path) -> "Result":
-        told = json.loads(path.read_text(encoding="utf-8"))
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in told.items()
-        }
-        return cls(**{**fields, "unit": Unit(**told["unit"])})
 
 
 def run(folder: Path, unit: Unit) -> None:
@@ -83,7 +39,7 @@ def run(folder: Path, unit: Unit) -> None:
     from inspection.preprocess import Preprocessing
 
     job, began = Job.read(folder), time.process_time()
-    spec, dataset = SPECS[job.experiment.model], read_dataset(Path(job.data))
+    spec, dataset = SPECS[job.experiment.model], read_dataset(job.folder_of(folder))
     preprocessing = Preprocessing(height=spec.size, width=spec.size)
     images = prepare_dataset(dataset, preprocessing, unit.seed)
     trained = _Work(folder, job.experiment, unit, images).trained()
@@ -106,7 +62,7 @@ def run(folder: Path, unit: Unit) -> None:
         calibration.score.threshold or 0.0,
     )
     disk.replace(folder / f"{unit.name}.onnx", trained.model.SerializeToString(deterministic=True))
-    disk.replace(folder / f"{unit.name}.json", json.dumps(asdict(result)).encode())
+    result.write(folder)
     (folder / f"{unit.name}.training").unlink(missing_ok=True)
 
 
@@ -136,7 +92,7 @@ class _Work:
             case "random":
                 return self._train(with_random_weights(self._model("rate"), unit.seed), self._recipe(whole))
             case "narrow":
-                narrow = narrowed(spec, Result.read(self._path("rate", ".json")).weights)
+                narrow = narrowed(spec, Result.read(self.folder, Unit(self.unit.seed, "rate", self.unit.rate)).weights)
                 return self._train(reference_model(narrow, train, unit.seed), self._recipe(whole))
 
     def _compressed(self, rate: float) -> "Trained":
@@ -197,12 +153,23 @@ def scores_of(reconstruct: "Reconstruct", test: "Floats", usual: "FloatMap") -> 
     return tuple(map(score, maps)), tuple(score(normalised_map(each, usual)) for each in maps)
 
 
-def main() -> None:
-    """FOLDER NAME."""
+def main() -> int:
+    """FOLDER NAME. 1 where it cannot be done, for a reason that is nobody's bug: it is printed."""
     folder, name = Path(sys.argv[1]), sys.argv[2]
-    [unit] = [unit for unit in units_of(Job.read(folder).experiment) if unit.name == name]
-    run(folder, unit)
+    with FileLock(folder / f".{name}.lock"):  # of a process that has outlived the one that started it
+        try:
+            with as_input_error():
+                [unit] = [unit for unit in units_of(Job.read(folder).experiment) if unit.name == name]
+                if not Result.path(folder, unit).exists():
+                    run(folder, unit)
+        except HostError as error:
+            print(f"{error.message}\n{error.hint}", file=sys.stderr)  # noqa: T201  # its log
+            return error.exit_code
+        except OSError as error:
+            print(f"{folder} cannot be written or read: {error}", file=sys.stderr)  # noqa: T201
+            return InputError.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Results as an experiment leaves them, without the training."""
 
 from host.reproduction.plan import Kind, Unit
-from host.reproduction.unit import Result
+from host.reproduction.records import Result
 
 KINDS = ("crack", "poke")
 

@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import onnx
@@ -7,9 +9,11 @@ from compression.autoencoder import SPECS, AutoencoderSpec
 from compression.data.capsule import write_dataset
 from compression.layers import count_weights
 from compression.table import read_table
+from host.errors import InputError
 from host.reproduction.plan import Experiment, units_of
+from host.reproduction.records import Job, Result
 from host.reproduction.summary import summarise
-from host.reproduction.unit import Job, Result, run
+from host.reproduction.unit import run
 
 EXPERIMENT = Experiment("toy", (0,), (0.6, 0.98), True, 2, 2, precision="fp32")
 
@@ -19,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of an experiment whose units are all done, in this process."""
     folder = tmp_path_factory.mktemp("experiment")
     write_dataset(folder / "data", train=10, good=3, bad=5, size=32)
-    Job(EXPERIMENT, str(folder / "data")).write(folder)
+    Job.of(EXPERIMENT, folder, folder / "data").write(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SPECS, "toy", AutoencoderSpec(32, (16, 32, 64), linear_bottleneck=True))
         for unit in units_of(EXPERIMENT):
@@ -28,11 +32,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(folder: Path, name: str) -> Result:
-    return Result.read(folder / f"{name}.json")
+    [unit] = [unit for unit in units_of(EXPERIMENT) if unit.name == name]
+    return Result.read(folder, unit)
 
 
 def test_the_job_is_read_as_it_was_written(folder: Path) -> None:
-    assert Job.read(folder) == Job(EXPERIMENT, str(folder / "data"))
+    job = Job.read(folder)
+    assert job == Job.of(EXPERIMENT, folder, folder / "data")
+    assert job.folder_of(folder) == folder / "data"
+    assert job.data == "data"  # the folder may be moved
+
+
+def test_other_images_make_another_job(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "data", tmp_path / "data")
+    job = Job.of(EXPERIMENT, tmp_path, tmp_path / "data")
+    assert job == Job.read(folder)
+    picture = tmp_path / "data" / "test" / "good" / "000.png"
+    picture.write_bytes((tmp_path / "data" / "test" / "good" / "001.png").read_bytes())
+    assert Job.of(EXPERIMENT, tmp_path, tmp_path / "data") != job
+
+
+def test_the_job_of_another_version_is_refused(folder: Path, tmp_path: Path) -> None:
+    told = json.loads((folder / "experiment.json").read_text())
+    del told["experiment"]["factor_learning_rate"]
+    (tmp_path / "experiment.json").write_text(json.dumps(told))
+    with pytest.raises(InputError, match="another version"):
+        Job.read(tmp_path)
 
 
 def test_each_unit_leaves_a_model_and_its_result(folder: Path) -> None:
