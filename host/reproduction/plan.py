@@ -39,7 +39,7 @@ class Experiment:
     precision: Literal["fp32", "bf16"] = "bf16"
 
 
-QUICK = Experiment("tiny", (0,), (0.9, 0.99), False, 4, 4)
+QUICK = Experiment("tiny", (0,), (0.9, 0.99), False, 2, 2)
 """A minute, to see that everything works; its figures say nothing."""
 
 
