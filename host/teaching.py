@@ -37,7 +37,8 @@ def check_torch() -> None:
     except ModuleNotFoundError as error:
         raise TorchMissingError(
             "training needs torch, which is not installed here",
-            "pip install 'boardfit[train]'; for a CPU alone, with --extra-index-url https://download.pytorch.org/whl/cpu",
+            "pip install 'boardfit[train]', in a checkout '.[train]'; for a CPU alone with "
+            "--extra-index-url https://download.pytorch.org/whl/cpu",
         ) from error
 
 

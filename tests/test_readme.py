@@ -49,7 +49,9 @@ def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     assert (tmp_path / "experiment" / "latency.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     assert '"decision": "defective"' in output  # what curl got
-    assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 3 + 5  # those of `reproduce`, the benches above it
+    assert (
+        len((tmp_path / "results.csv").read_text().splitlines()) == 1 + 3 + 5
+    )  # those of `reproduce`, the benches above it
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -20,7 +20,7 @@ from compression.training.checkpoint import Checkpoint, State
 from compression.training.module import OnnxModule, written_back
 from compression.training.pace import Pace
 from compression.training.recipe import Epoch, Recipe
-from compression.training.schedule import learning_rate
+from compression.training.schedule import learning_rate, weight_decay
 
 Floats = NDArray[np.float32]
 Target = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
@@ -119,6 +119,7 @@ class _Course:
         self._module = _in_channels_last(OnnxModule(model).to(pace.device))
         self._parameters = dict(self._module.named_parameters())
         self._optimizer = torch.optim.AdamW(self._groups(), fused=True)
+        self._kernels_group = self._optimizer.param_groups[0]
         self._history: list[Epoch] = []
         self._best: Epoch | None = None
         self._best_values: dict[str, torch.Tensor] = {}
@@ -135,8 +136,9 @@ class _Course:
         total = 0.0
         for place, start in enumerate(starts):
             batch = images[order[start : start + recipe.batch]]
-            rate = learning_rate(self.done * len(starts) + place, recipe.epochs * len(starts), recipe.learning_rate)
-            total += self.step(batch, rate) * len(batch)
+            step, steps = self.done * len(starts) + place, recipe.epochs * len(starts)
+            self._kernels_group["weight_decay"] = weight_decay(step, steps, recipe.weight_decay)
+            total += self.step(batch, learning_rate(step, steps, recipe.learning_rate)) * len(batch)
         number = self.done + 1
         if not math.isfinite(total):
             raise DivergedError(
@@ -198,11 +200,11 @@ class _Course:
         return Trained(written_back(self._module.cpu(), self._model), self._best, tuple(self._history))
 
     def _groups(self) -> list[dict[str, Any]]:
+        """The kernels first, whose weight decay changes from step to step."""
         kernels = self._module.kernels()
         chosen = {id(kernel) for kernel in kernels}
         others = [value for value in self._parameters.values() if id(value) not in chosen]
-        groups = ((kernels, self._recipe.weight_decay), (others, 0.0))
-        return [{"params": values, "weight_decay": decay} for values, decay in groups if values]
+        return [{"params": values, "weight_decay": 0.0} for values in (kernels, others) if values]
 
     def _output_variances(self) -> list[float]:
         """What makes the errors of several outputs comparable."""

@@ -18,7 +18,7 @@ class Recipe:
     batch          images
     learning_rate  at its highest, of AdamW
     weight_decay   decoupled (Loshchilov and Hutter, "Decoupled weight decay regularization", ICLR 2019), of kernels
-                   alone: what it drives to zero a decomposition leaves out
+                   alone, in the first half of the steps: what it drives to zero a decomposition leaves out
     seed           of the order of the images
     """
 

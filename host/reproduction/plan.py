@@ -31,10 +31,10 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     rates: tuple[float, ...] = RATES
     comparisons: bool = True
-    epochs: int = 45
+    epochs: int = 70
     retrain_epochs: int = 50
     learning_rate: float = 1e-3
-    factor_learning_rate: float = 3e-3
+    factor_learning_rate: float = 2e-3
     weight_decay: float = 4.0
     precision: Literal["fp32", "bf16"] = "bf16"
 
