@@ -5,9 +5,9 @@
 The recipe (host/reproduction/plan.py) was developed on generator seed 101, 200 good and 200 defective test images; the
 final set is generator seed 303, 500 and 500 (202 was spent on an earlier recipe, which failed). `medium`, 5 seeds, two
 processes of one thread. Bars, under both scores: AUC at 99 % less the control's is at least -0.01 in the mean, its
-one-sided 95 % bound at least -0.02; the original beats the best PCA by 0.02. The fall beyond 99 % is shown, and the same
-on as many test images as were published. The scores of every image go to benchmarks/results/accuracy.csv. More than an
-hour; interrupted, it goes on.
+one-sided 95 % bound at least -0.02; the original beats the best PCA by 0.02. The fall beyond 99 % is shown, and the
+same on as many test images as were published. The scores of every image go to benchmarks/results/accuracy.csv. More
+than an hour; interrupted, it goes on.
 """
 
 import statistics
