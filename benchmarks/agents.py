@@ -70,11 +70,16 @@ def running(folder: Path, memory_bytes: int | None = None) -> Iterator[Agent]:
         process.wait()
 
 
-def put(agent: Agent, name: str, model: onnx.ModelProto, folder: Path, options: dict[str, Any]) -> Bundle:
-    """Converts and deploys `model`."""
+def converted(name: str, model: onnx.ModelProto, folder: Path, options: dict[str, Any]) -> Bundle:
+    """`model`, which is written into the folder, for a desktop."""
     path = folder / f"{name}.onnx"
     path.write_bytes(model.SerializeToString())
-    bundle = make(Request(path, {}, options=options), read_profile("desktop"), Quiet().stage)
+    return make(Request(path, {}, options=options), read_profile("desktop"), Quiet().stage)
+
+
+def put(agent: Agent, name: str, model: onnx.ModelProto, folder: Path, options: dict[str, Any]) -> Bundle:
+    """Converts and deploys `model`."""
+    bundle = converted(name, model, folder, options)
     deploy(agent.client, name, bundle, Quiet(), _no_store)
     return bundle
 

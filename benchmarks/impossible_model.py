@@ -9,12 +9,13 @@ import sys
 
 import numpy as np
 
-from benchmarks.agents import Agent, noise, put, running, scratch
+from benchmarks.agents import Agent, Quiet, converted, noise, put, running, scratch
 from benchmarks.verdict import machine, tell
 from compression.autoencoder import AutoencoderSpec, reference_model
 from compression.compress import compress
 from contract.api import BenchRequest
 from host.errors import DoesNotRunError
+from host.temporary import temporarily
 
 HUGE = AutoencoderSpec(256, (64, 128, 256, 1024, 2048, 512), linear_bottleneck=True)
 MEMORY_BYTES = 512 << 20
@@ -28,9 +29,10 @@ def main() -> bool:
     original = reference_model(HUGE, noise(HUGE.size), seed=0)
     compressed = compress(original, RATE).model
     with scratch() as folder, running(folder, MEMORY_BYTES) as agent:
+        refused = None
         try:
-            put(agent, "original", original, folder, {"threads": 1})
-            refused = None
+            with temporarily(agent.client, converted("original", original, folder, {"threads": 1}), Quiet()):
+                pass
         except DoesNotRunError as error:
             refused = error.message
         put(agent, "compressed", compressed, folder, {"threads": 1})
