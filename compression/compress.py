@@ -85,8 +85,8 @@ def compress(
     """
     if rate is None and not ranks:
         raise ValueError("neither a rate nor ranks")
-    if rate is not None and not 0 < rate < 1:
-        raise RateOutOfRangeError(f"a rate of {rate:g}", "give the share of weights to remove, above 0 and below 1")
+    if rate is not None:
+        check_rate(rate)
     draft = restore_layers(model) if is_compressed(model) else inlined(model)
     fold_batch_normalisation(draft)
     layers = find_layers(draft)
@@ -112,6 +112,13 @@ def compress(
     table = _table(rows, chosen, prices, rate, budget)
     write_table(draft, table)
     return Compressed(draft, table)
+
+
+def check_rate(rate: float) -> None:
+    """RateOutOfRangeError."""
+    if not 0 < rate < 1:
+        meant = f"for {rate:g} % give {rate / 100:g}" if 1 < rate < 100 else "above 0 and below 1"
+        raise RateOutOfRangeError(f"a rate of {rate:g}", f"give the share of weights to remove: {meant}")
 
 
 def _metrics(model: ModelProto, layers: Sequence[Layer], data: Data | None) -> dict[Layer, Metric]:

@@ -51,7 +51,7 @@ class Request:
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """A model that was written to `path`. `trained`, `calibration`: None where there were no images for it; `decides`:
-    whether the original had a score.
+    whether the original had a score; `stages` of the retraining.
     """
 
     path: Path
@@ -59,6 +59,7 @@ class Outcome:
     trained: "Trained | None"
     calibration: "Calibration | None"
     decides: bool
+    stages: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +80,16 @@ class _Subject:
 
 def compress(request: Request, progress: Progress) -> Outcome:
     """Compress and write; Ctrl-C leaves a checkpoint that the same request goes on with. InputError."""
+    from compression.compress import check_rate
     from compression.compress import compress as decompose
     from compression.training.record import forget_record
 
     _check_output(request)
     with as_input_error():
+        if request.rate is not None:
+            check_rate(request.rate)
         subject = _read(request, progress)
+        _check_further(request, subject)
         options = {**request.options, **({"ranks": _read_ranks(request.ranks)} if request.ranks else {})}
         progress.stage("choosing ranks")
         draft = decompose(subject.model, request.rate, **_without_images(options))  # what cannot be, before any image
@@ -106,13 +111,27 @@ def compress(request: Request, progress: Progress) -> Outcome:
         teaching.write_model(request.output, model)
         if checkpoint:
             checkpoint.remove()
-    return Outcome(request.output, table, trained, calibration, subject.known.score is not None)
+    stages = len(_plan(request, request.recipe, options).rates) if trained and request.recipe else 0
+    return Outcome(request.output, table, trained, calibration, subject.known.score is not None, stages)
 
 
 def _check_output(request: Request) -> None:
     """InputError: the original is not to be lost."""
     if request.output.exists() and request.model.exists() and request.output.samefile(request.model):
         raise InputError(f"{request.output} is the model itself", "name another output with -o")
+
+
+def _check_further(request: Request, subject: _Subject) -> None:
+    """InputError: a lower rate would give back weights that have nothing in them."""
+    from compression.table import is_compressed, read_table
+
+    if request.rate is not None and is_compressed(subject.model):
+        rate = read_table(subject.model).rate
+        if request.rate <= rate:
+            raise InputError(
+                f"{request.model} has a rate of {rate:.4g} already, {request.rate:g} is no more",
+                "ask for a higher rate, or compress the original",
+            )
 
 
 def _read(request: Request, progress: Progress) -> _Subject:
@@ -159,10 +178,14 @@ def _material(request: Request, subject: _Subject, progress: Progress) -> Materi
             f"--data is for models of float32, this one takes {spec.dtype}",
             "leave it out: the model is not retrained; or compress the float32 model it was made from",
         )
+    said = "as the model says" if subject.known.preprocessing and not request.preprocess else "--preprocess changes it"
+    progress.note(f"images are prepared: {preprocessing.in_words(subject.preprocessing, spec.dtype)} ({said})")
     reading = teaching.images_told(progress, "reading the images")
-    return read_material(
-        request.data, subject.preprocessing, _held_out_seed(request, subject), _reconstructs(request, subject), reading
-    )
+    seed = _held_out_seed(request, subject)
+    found = read_material(request.data, subject.preprocessing, seed, _reconstructs(request, subject), reading)
+    if found.prepared is None and request.recipe:
+        progress.note("the model learns to do as the original does; only a data set in MVTec AD's layout gives an AUC")
+    return found
 
 
 def _held_out_seed(request: Request, subject: _Subject) -> int:

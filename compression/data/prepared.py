@@ -9,8 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from compression.data.errors import TooFewImagesError
 from compression.data.mvtec import Dataset, OnImage, load_images, split
 from inspection.preprocess import Preprocessing, decode
+
+LEAST = 2
+"""Training images: one alone is its own mean."""
 
 MAX_GOOD_IMAGES, MAX_GOOD_BYTES = 64, 32 << 20
 """That travel with a model: a threshold needs no more, and whoever reads the model need not take more."""
@@ -37,6 +41,11 @@ def prepare_dataset(
 ) -> Prepared:
     """All images of `dataset`; `seed` chooses which training images are held out. A DatasetError names the file."""
     train, held_out = split(dataset.train, seed)
+    if len(train) < LEAST:
+        raise TooFewImagesError(
+            f"{dataset.folder} has {len(dataset.train)} training images, of which {len(held_out)} are held out",
+            f"add training images: {LEAST} besides are the least, some dozens are usual",
+        )
     paths = [*train, *held_out, *(image.path for image in dataset.test)]
     images = load_images(dataset, paths, preprocessing, on_image)
     first, second = len(train), len(train) + len(held_out)

@@ -197,9 +197,12 @@ def compress(
         )
         return
     output.show(report.compression_table(made.table))
-    output.say(f"wrote {made.path}" + ("" if made.trained else ", not retrained"))
+    output.say(
+        f"wrote {made.path}"
+        + ("" if made.trained else ", not retrained" + ("" if data else ": --data gives it images to learn from"))
+    )
     if made.trained and recipe:
-        for line in report.training_lines(made.trained, recipe.select):
+        for line in report.training_lines(made.trained, recipe.select, made.stages):
             output.show(line)
     if made.calibration or made.decides:
         output.show(report.calibration_line(made.calibration))

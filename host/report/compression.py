@@ -31,10 +31,11 @@ def compression_table(made: "Table") -> "Group":
     return Group(text(headline, "bold"), text(""), lines, *map(text, notes))
 
 
-def training_lines(trained: "Trained", select: "Select") -> list["Text"]:
+def training_lines(trained: "Trained", select: "Select", stages: int = 1) -> list["Text"]:
     """Which epoch was kept and why, and how good it is."""
     best, auc = trained.best, trained.best.auc
-    lines = [f"kept epoch {best.number} of {len(trained.history)}: held-out error {best.held_out_error:.4g}"]
+    last = f" of the last of {stages} stages" if stages > 1 else ""
+    lines = [f"kept epoch {best.number} of {len(trained.history)}{last}: held-out error {best.held_out_error:.4g}"]
     if auc is not None and select == "test":
         honest = min(trained.history, key=lambda epoch: epoch.held_out_error)
         lines.append(

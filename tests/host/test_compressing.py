@@ -269,6 +269,30 @@ def test_a_compressed_model_is_compressed_further_by_the_rate_of_the_original(fo
     assert made.table.rate == pytest.approx(0.8, abs=0.02)
 
 
+def test_a_lower_rate_than_a_model_has_is_refused(folder: Path, tmp_path: Path) -> None:
+    run(folder / "base.onnx", tmp_path / "r80.onnx", rate=0.8)
+    with pytest.raises(InputError, match="already") as caught:
+        run(tmp_path / "r80.onnx", tmp_path / "r60.onnx", rate=0.6)
+    assert "higher rate" in caught.value.hint
+    assert not (tmp_path / "r60.onnx").exists()
+
+
+def test_percent_are_told_from_a_share(folder: Path, tmp_path: Path) -> None:
+    told = Told()
+    with pytest.raises(InputError, match="a rate of 99") as caught:
+        run(folder / "base.onnx", tmp_path / "r99.onnx", told, rate=99.0)
+    assert "give 0.99" in caught.value.hint
+    assert told.stages == []
+
+
+def test_how_images_are_prepared_and_what_is_learned_is_told(folder: Path, tmp_path: Path) -> None:
+    told = Told()
+    path = saved(classifier(), tmp_path / "classifier.onnx")
+    run(path, tmp_path / "out.onnx", told, data=folder / "data", recipe=Recipe(epochs=1, batch=4))
+    assert any("divided by 255" in note and "--preprocess changes it" in note for note in told.notes)
+    assert any("as the original does" in note for note in told.notes)
+
+
 def test_a_look_without_retraining_leaves_an_unfinished_training(folder: Path, tmp_path: Path) -> None:
     class Stopped(Told):
         def advance(self, done: int, total: int, detail: str = "") -> None:

@@ -151,3 +151,12 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train/good is no folder") as caught:
         trained(tmp_path, tmp_path / "base.onnx")
     assert "MVTec AD" in caught.value.hint
+
+
+def test_too_few_images_are_known_before_anything_is_trained(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "few", train=2, good=1, bad=1, size=32)
+    told = Told()
+    with pytest.raises(InputError, match="2 training images") as caught:
+        trained(tmp_path / "few", tmp_path / "base.onnx", told)
+    assert "add training images" in caught.value.hint
+    assert not (tmp_path / "base.onnx.training").exists()
