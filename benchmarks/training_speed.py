@@ -114,7 +114,8 @@ def _plain(spec: AutoencoderSpec, images: Prepared, seed: int, epochs: int) -> I
                 group["lr"] = learning_rate(epoch * steps + step, epochs * steps, recipe.learning_rate)
             batch = train_images[order[step * recipe.batch : (step + 1) * recipe.batch]]
             optimizer.zero_grad()
-            nn.functional.mse_loss(module(batch), batch).backward()  # type: ignore[no-untyped-call]
+            loss = nn.functional.mse_loss(module(batch), batch)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
             optimizer.step()
         with torch.no_grad():
             error = float(nn.functional.mse_loss(module(held_out), held_out))

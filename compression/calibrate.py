@@ -30,7 +30,7 @@ Reconstruct = Callable[[Floats], Floats]
 OnImage = Callable[[int, int], None]
 
 NORMALISED = Score(method="max_normalised_squared_error")
-"""The better of the two scores wherever both were measured."""
+"""Where both were measured its AUC was up to .13 above the other's, and at most .007 below."""
 
 
 @dataclass(frozen=True, eq=False)

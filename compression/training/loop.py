@@ -164,7 +164,7 @@ class _Course:
         errors = [torch.nn.functional.mse_loss(ours.float(), theirs) for ours, theirs in zip(made, wanted, strict=True)]
         loss = torch.stack([error / scale for error, scale in zip(errors, self._scales, strict=True)]).sum()
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         self._optimizer.step()
         return float(torch.stack(errors).mean().detach())
 

@@ -93,7 +93,7 @@ def _pad(node: Node) -> Operator:
 def _mirrored(size: int, begin: int, end: int, mode: str) -> Tensor:
     """Which places of an axis the padded one shows; negative padding takes places away."""
     kept = np.arange(size)[max(-begin, 0) : size + min(end, 0)]
-    return torch.from_numpy(np.pad(kept, (max(begin, 0), max(end, 0)), mode=mode))  # type: ignore[call-overload]
+    return torch.from_numpy(np.pad(kept, (max(begin, 0), max(end, 0)), mode=mode))  # type: ignore[call-overload]  # a str
 
 
 def _transpose(node: Node) -> Operator:

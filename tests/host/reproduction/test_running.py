@@ -7,7 +7,7 @@ from told import Told
 
 from compression.data.capsule import write_dataset
 from host.errors import HostError, InputError
-from host.reproduction.plan import Experiment, Unit
+from host.reproduction.plan import Experiment
 from host.reproduction.records import Job
 from host.reproduction.running import open_folder, run
 
@@ -63,4 +63,3 @@ def test_a_folder_is_of_one_experiment(job: Job, tmp_path: Path) -> None:
     (tmp_path / "taken" / "file").touch()
     with pytest.raises(InputError, match="not empty"):
         open_folder(tmp_path / "taken", job)
-    assert Unit(0, "original").needs is None
