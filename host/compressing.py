@@ -116,7 +116,8 @@ def compress(request: Request, progress: Progress) -> Outcome:
 
 
 def _check_output(request: Request) -> None:
-    """InputError: the original is not to be lost."""
+    """InputError: the original is not to be lost, and a model is to be known by its name."""
+    teaching.check_output(request.output)
     if request.output.exists() and request.model.exists() and request.output.samefile(request.model):
         raise InputError(f"{request.output} is the model itself", "name another output with -o")
 
@@ -212,9 +213,9 @@ def _checkpoint(
 
     test = (material.prepared.test, material.prepared.defective) if material.prepared else ()
     images = (material.train, material.held_out, *test)
-    said = repr((_plan(request, recipe, options), asdict(recipe)))
+    asked = {**asdict(_plan(request, recipe, options)), "loss": request.loss, **asdict(recipe)}
     checkpoint = Checkpoint(
-        teaching.checkpoint_path(request.output), fingerprint(subject.model.SerializeToString(), *images, said)
+        teaching.checkpoint_path(request.output), fingerprint(subject.model.SerializeToString(), *images), asked
     )
     if request.restart:
         checkpoint.remove()

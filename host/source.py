@@ -34,7 +34,8 @@ def read_source(
         converted = convert(path, Target(runtime, precision), input_shapes, on_conversion_step)
         return converted, Signature.model_validate(asdict(converted.signature))
     except ConversionError as error:
-        raise ModelFileError(f"{path.name}: {error.message}", error.hint, error.code) from error
+        of_it = error.message if path.name in error.message else f"{path.name}: {error.message}"
+        raise ModelFileError(of_it, error.hint, error.code) from error
     except ValidationError as error:
         problem = preprocessing.first_problem(error)
         raise ModelFileError(f"{path.name}: its {problem}", "give the tensor another name or type") from error

@@ -28,6 +28,12 @@ class Compute:
     precision: Literal["fp32", "bf16"] | None = None
 
 
+def check_output(path: Path) -> None:
+    """InputError where the name would hide what the file is: every other command goes by it."""
+    if path.suffix != ".onnx":
+        raise InputError(f"{path} is not named .onnx, and a model is written to it", f"-o {path.with_suffix('.onnx')}")
+
+
 def check_torch() -> None:
     """TorchMissingError: training needs it, nothing else does."""
     from compression.errors import TorchMissingError

@@ -44,7 +44,9 @@ def train(request: Request, progress: Progress) -> Outcome:
     from compression.data.prepared import prepare_dataset
     from inspection.preprocess import Preprocessing
 
+    teaching.check_output(request.output)
     with as_input_error():
+        dataset = read_dataset(request.data)  # what a user can mend at once, before torch is imported
         teaching.check_torch()
         from compression.training import lessons, loop
         from compression.training.checkpoint import Checkpoint, fingerprint
@@ -53,12 +55,13 @@ def train(request: Request, progress: Progress) -> Outcome:
         spec, recipe = SPECS[request.model], request.recipe
         preprocessing = Preprocessing(height=spec.size, width=spec.size)
         reading = teaching.images_told(progress, "reading the images")
-        images = prepare_dataset(read_dataset(request.data), preprocessing, recipe.seed, reading)
+        images = prepare_dataset(dataset, preprocessing, recipe.seed, reading)
         model = reference_model(spec, images.train, recipe.seed)
         lesson = lessons.reconstruction(images)
         parts = images.train, images.held_out, images.test, images.defective
-        belongs_to = fingerprint(model.SerializeToString(), *parts, str(asdict(recipe)))
-        checkpoint = Checkpoint(teaching.checkpoint_path(request.output), belongs_to)
+        belongs_to = fingerprint(model.SerializeToString(), *parts)
+        asked = {"model": request.model, **asdict(recipe)}
+        checkpoint = Checkpoint(teaching.checkpoint_path(request.output), belongs_to, asked)
         if request.restart:
             checkpoint.remove()
         with teaching.resumable(checkpoint, progress):

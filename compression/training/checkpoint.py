@@ -43,7 +43,7 @@ class State:
 
 
 def fingerprint(*parts: bytes | str | NDArray[Any]) -> str:
-    """sha256 of all that makes a training's outcome: model, images, options."""
+    """sha256 of what a training begins with: model and images."""
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode() if isinstance(part, str) else part
@@ -54,10 +54,13 @@ def fingerprint(*parts: bytes | str | NDArray[Any]) -> str:
 
 
 class Checkpoint:
-    """The file of one training; `belongs_to` is its `fingerprint`."""
+    """The file of one training; `belongs_to` is the `fingerprint` of what it began with, `options` how it was asked for
+    by name, of which a training that goes on must be given the same.
+    """
 
-    def __init__(self, path: Path, belongs_to: str) -> None:
+    def __init__(self, path: Path, belongs_to: str, options: Mapping[str, Any] | None = None) -> None:
         self.path, self._belongs_to = path, belongs_to
+        self._options = {name: repr(value) for name, value in (options or {}).items()}
         self._cost_s, self._written_at = 0.0, time.monotonic()
 
     def is_due(self) -> bool:
@@ -69,6 +72,7 @@ class Checkpoint:
         began = time.monotonic()
         about = {
             "belongs_to": self._belongs_to,
+            "options": self._options,
             "stage": state.stage,
             "pace": asdict(state.pace),
             "history": [asdict(epoch) for epoch in state.history],
@@ -94,8 +98,7 @@ class Checkpoint:
         try:
             with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 about = json.loads(str(file[_TEXT]))
-                if about["belongs_to"] != self._belongs_to:
-                    raise _of_another(self.path)
+                self._check(about["belongs_to"], about["options"])
                 return State(
                     about["stage"],
                     file[_START].tobytes(),
@@ -109,13 +112,21 @@ class Checkpoint:
         except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(f"{self.path} is no checkpoint: {error}", "give --restart to train anew") from error
 
+    def _check(self, belongs_to: str, options: Mapping[str, str]) -> None:
+        """CheckpointError names what differs."""
+        differing = [
+            f"{name.replace('_', ' ')} {options.get(name)}, not {self._options.get(name)}"
+            for name in {**options, **self._options}
+            if options.get(name) != self._options.get(name)
+        ]
+        if belongs_to != self._belongs_to:
+            differing.append("other images or another model")
+        if differing:
+            raise CheckpointError(
+                f"{self.path} is of a training with {'; '.join(differing)}",
+                "give those again to go on with it, or --restart to train anew",
+            )
+
     def remove(self) -> None:
         """Also where there is none."""
         self.path.unlink(missing_ok=True)
-
-
-def _of_another(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path} belongs to a training with other images, another model or other options",
-        "give those again to go on with it, or --restart to train anew",
-    )

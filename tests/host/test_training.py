@@ -110,7 +110,7 @@ def test_other_options_do_not_go_on_with_it_and_restart_forgets_it(data: Path, t
     with pytest.raises(KeyboardInterrupt):
         trained(data, tmp_path / "base.onnx", Stopped())
     other = Recipe(epochs=4, batch=8, select="validation")
-    with pytest.raises(InputError, match="other options") as caught:
+    with pytest.raises(InputError, match=r"epochs [0-9]+, not 4") as caught:
         train(request(data, tmp_path / "base.onnx", other), Told())
     assert caught.value.code == "bad_checkpoint"
     made = train(request(data, tmp_path / "base.onnx", other, restart=True), Told())
@@ -163,3 +163,10 @@ def test_too_few_images_are_known_before_anything_is_trained(tmp_path: Path) -> 
         trained(tmp_path / "few", tmp_path / "base.onnx", told)
     assert "add training images" in caught.value.hint
     assert not (tmp_path / "base.onnx.training").exists()
+
+
+def test_an_output_that_is_not_named_as_a_model_is_refused_before_anything(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not named \.onnx") as caught:
+        train(request(data, tmp_path / "base.model", Recipe(epochs=1)), Told())
+    assert caught.value.hint == f"-o {tmp_path / 'base.onnx'}"
+    assert list(tmp_path.iterdir()) == []

@@ -41,6 +41,14 @@ def test_that_of_another_training_is_refused_and_stays(tmp_path: Path) -> None:
     assert (tmp_path / "state").exists()
 
 
+def test_options_that_differ_are_named(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "state", "mine", {"seed": 1, "batch": 16, "learning_rate": 0.1}).write(STATE)
+    assert Checkpoint(tmp_path / "state", "mine", {"batch": 16, "learning_rate": 0.1, "seed": 1}).read()
+    with pytest.raises(CheckpointError) as caught:
+        Checkpoint(tmp_path / "state", "mine", {"seed": 2, "batch": 16, "learning_rate": 0.2}).read()
+    assert str(caught.value) == f"{tmp_path / 'state'} is of a training with seed 1, not 2; learning rate 0.1, not 0.2"
+
+
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04half a zip"])
 def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
