@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 
-.PHONY: help demo dev test lint bench clean
+.PHONY: help demo dev test pycuda lint bench clean
 
 help:
 	@echo "make demo    a model and its compressed form: fitted onto this machine, asked, judged, measured"
 	@echo "make test    all tests"
+	@echo "make pycuda  a PyCUDA for the tests of it, which are skipped without"
 	@echo "make dev     all that development needs"
 	@echo "make lint    formatting, types, imports, the worker's language floor"
 	@echo "make bench   side-by-side measurements against the bare runtime (minutes, on a quiet machine)"
@@ -39,6 +40,10 @@ demo: $(VENV)/.host
 	done
 	$(BIN)/host results
 	@$(BIN)/host boards stop desktop
+
+# PyCUDA has no wheels: a minute of compiling, for the tests that are skipped without it.
+pycuda: $(VENV)/.dev
+	cd tests && ../$(BIN)/python -m cuda_stand_in.compiled_pycuda
 
 test: $(VENV)/.dev
 	$(BIN)/python tests/environments.py
