@@ -11,11 +11,15 @@
     ├── UnsupportedVersionError   unsupported_version    newer than the installed onnx and ONNX Runtime
     ├── UnsupportedTypeError      unsupported_type       an input or output no board can take
     ├── UnsupportedOperatorError  unsupported_operator   ONNX Runtime lacks it
+    ├── OpsetTooNewError          opset_too_new          an operator that the board's parser cannot be told
     ├── DynamicShapeError         dynamic_shape          a size is not in the file and was not given
     ├── DataDependentShapeError   data_dependent_shape   the size of an output depends on the input's values
     ├── UnknownInputError         unknown_input          --input-shape names no input
     ├── BadInputShapeError        bad_input_shape        --input-shape contradicts the model
     ├── RunFailedError            run_failed             it loads, but does not run
+    ├── NeedsCalibrationError     needs_calibration      int8, and no images to find the ranges with
+    ├── NothingToQuantiseError    nothing_to_quantise    int8, and no layer that it is worth for
+    ├── StepChangedOutputsError   step_changed_outputs   a step of ours broke the model
     ├── UnknownFormatError        unknown_format         no way from this kind of model file
     ├── UnknownRuntimeError       unknown_runtime        no way to this runtime
     └── UnknownPrecisionError     unknown_precision      the runtime is known, the precision is not
@@ -98,6 +102,25 @@ class UnsupportedOperatorError(ConversionError):
         self.node = node
 
 
+class OpsetTooNewError(ConversionError):
+    """An operator is newer than the board's parser, and there is no way to say the same with older ones.
+
+    `node` is "" where the node has no name; `opset` is what the operator needs as it is used.
+    """
+
+    code = "opset_too_new"
+
+    def __init__(self, operator: str, node: str, opset: int, newest: int, reason: str) -> None:
+        where = f" (node {node!r})" if node else ""
+        super().__init__(
+            f"the operator {operator}{where} needs opset {opset}, the board's parser reads up to {newest}: {reason}",
+            f"export the model for opset {newest}, or replace this part of it",
+        )
+        self.operator = operator
+        self.node = node
+        self.opset = opset
+
+
 class DynamicShapeError(ConversionError):
     """A dimension other than the batch is neither in the model nor given."""
 
@@ -126,6 +149,24 @@ class RunFailedError(ConversionError):
     """ONNX Runtime loads the model, but a run fails."""
 
     code = "run_failed"
+
+
+class NeedsCalibrationError(ConversionError):
+    """A model is to be quantised, and nothing tells which values it meets."""
+
+    code = "needs_calibration"
+
+
+class NothingToQuantiseError(ConversionError):
+    """No layer of the model gains by int8, and a board's builder refuses int8 without one."""
+
+    code = "nothing_to_quantise"
+
+
+class StepChangedOutputsError(ConversionError):
+    """After a step that must keep the outputs, ONNX Runtime computes others: a defect of ours, not of the model."""
+
+    code = "step_changed_outputs"
 
 
 class UnknownFormatError(ConversionError):

@@ -5,36 +5,75 @@ is data in the bundle's manifest, and its code is the runtime's `build` on the b
 
 There is no constant folding for ONNX Runtime: it folds and fuses when it loads a model
 (https://onnxruntime.ai/docs/performance/model-optimizations/graph-optimizations.html), so a second simplifier on the
-host would add risk and change nothing.
+host would add risk and change nothing. TensorRT folds as well, but its parser wants many an input as a constant.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from converters.errors import UnknownFormatError, UnknownPrecisionError, UnknownRuntimeError, nearest
+from converters.tensorrt import strongly_typed
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a board runs: a runtime's key (a file name in agent/worker/runtimes/) and a precision."""
+    """What a board runs.
+
+    runtime          a runtime's key (a file name in agent/worker/runtimes/)
+    precision        what the runtime may compute in
+    runtime_version  (major, minor, ...); None where the board was not asked
+    """
 
     runtime: str = "ort"
     precision: str = "fp32"
+    runtime_version: tuple[int, ...] | None = None
+
+    @property
+    def typed(self) -> bool:
+        """Whether the precision is written into the model, so that the board's builder is not told it again."""
+        return self.runtime == "trt" and strongly_typed(self.runtime_version)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a conversion and where it is done."""
+    """One step of a conversion and where it is done.
+
+    alters  what the driver measures afterwards: "form" must leave the outputs as they are, "values" brings them nearer
+            to the board's precision; "nothing" is not measured
+    """
 
     name: str
     site: Literal["host", "board"]
+    alters: Literal["nothing", "form", "values"] = "nothing"
 
 
-_STATIC_ONNX = (Step("load_onnx", "host"), Step("freeze_onnx", "host"), Step("preflight_onnx", "host"))
+_READ = (Step("load_onnx", "host"), Step("freeze_onnx", "host"))
+_TRIAL = Step("preflight_onnx", "host")
+# Lowered first: ONNX Runtime, which simplifies, writes out the bodies of newer operators that it has no kernel for.
+_PARSEABLE = (Step("lower_opset_onnx", "host", "form"), Step("simplify_onnx", "host", "form"))
+_QUANTISED = Step("quantise_onnx", "host", "values")
+_HALVED = Step("half_onnx", "host", "values")
+_ENGINE = (Step("preflight_tensorrt", "host"), Step("build_engine", "board"))
 
-_ROUTES: dict[tuple[str, Target], tuple[Step, ...]] = {
-    ("onnx", Target("ort", "fp32")): _STATIC_ONNX,
+Route = Callable[[Target], tuple[Step, ...]]
+
+
+def _onnx_runtime(_target: Target) -> tuple[Step, ...]:
+    return (*_READ, _TRIAL)
+
+
+def _tensorrt(target: Target) -> tuple[Step, ...]:
+    """Int8 is in the model for every version: no version then needs calibration images on the board."""
+    written = {"int8": (_QUANTISED,), "fp16": (_HALVED,) if target.typed else ()}
+    return (*_READ, *_PARSEABLE, *written.get(target.precision, ()), _TRIAL, *_ENGINE)
+
+
+_ROUTES: dict[tuple[str, str], tuple[tuple[str, ...], Route]] = {
+    ("onnx", "ort"): (("fp32",), _onnx_runtime),
+    ("onnx", "trt"): (("fp32", "tf32", "fp16", "int8"), _tensorrt),
 }
+"""By source format and runtime: the precisions there are, and the steps."""
 
 
 def plan(source_format: str, target: Target) -> tuple[Step, ...]:
@@ -42,21 +81,24 @@ def plan(source_format: str, target: Target) -> tuple[Step, ...]:
 
     Raises UnknownFormatError, UnknownRuntimeError or UnknownPrecisionError, with the nearest that there is.
     """
-    if (source_format, target) in _ROUTES:
-        return _ROUTES[source_format, target]
+    if (source_format, target.runtime) not in _ROUTES:
+        raise _no_route(source_format, target.runtime)
+    precisions, route = _ROUTES[source_format, target.runtime]
+    if target.precision not in precisions:
+        raise UnknownPrecisionError(
+            f"the runtime {target.runtime!r} takes no model of precision {target.precision!r}",
+            nearest(target.precision, sorted(precisions)),
+        )
+    return route(target)
+
+
+def _no_route(source_format: str, runtime: str) -> UnknownFormatError | UnknownRuntimeError:
+    runtimes = [end for source, end in _ROUTES if source == source_format]
+    if runtimes:
+        return UnknownRuntimeError(
+            f"no conversion leads from {source_format} to the runtime {runtime!r}", nearest(runtime, sorted(runtimes))
+        )
     formats = {source for source, _ in _ROUTES}
-    if source_format not in formats:
-        raise UnknownFormatError(
-            f"no conversion starts from a model of format {source_format!r}", nearest(source_format, sorted(formats))
-        )
-    runtimes = {end.runtime for source, end in _ROUTES if source == source_format}
-    if target.runtime not in runtimes:
-        raise UnknownRuntimeError(
-            f"no conversion leads from {source_format} to the runtime {target.runtime!r}",
-            nearest(target.runtime, sorted(runtimes)),
-        )
-    precisions = {end.precision for source, end in _ROUTES if (source, end.runtime) == (source_format, target.runtime)}
-    raise UnknownPrecisionError(
-        f"the runtime {target.runtime!r} takes no model of precision {target.precision!r}",
-        nearest(target.precision, sorted(precisions)),
+    return UnknownFormatError(
+        f"no conversion starts from a model of format {source_format!r}", nearest(source_format, sorted(formats))
     )

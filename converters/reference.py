@@ -27,6 +27,18 @@ _ORT_ERRORS = (
 _FATAL = 4
 
 
+def open_session(model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """The model in ONNX Runtime on the CPU; what is worth saying is in the exception, so nothing is logged.
+
+    Raises InvalidModelError, UnsupportedOperatorError or UnsupportedVersionError where it does not load.
+    """
+    options.log_severity_level = _FATAL
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except _ORT_ERRORS as error:
+        raise refusal(error, onnx.load_model_from_string(model)) from error
+
+
 class OnnxReference:
     """A model loaded into ONNX Runtime on the CPU; called with input tensors, gives the output tensors.
 
@@ -36,12 +48,8 @@ class OnnxReference:
     def __init__(self, model: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.use_deterministic_compute = True
-        options.log_severity_level = _FATAL  # what is worth saying is in the exception
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except _ORT_ERRORS as error:
-            raise refusal(error, onnx.load_model_from_string(model)) from error
+        self._session = open_session(model, options)
         self.input_names: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
         self.output_names: tuple[str, ...] = tuple(value.name for value in self._session.get_outputs())
 
