@@ -12,10 +12,13 @@
 ``GET /v1/models/NAME/environment``         `Environment`: for what is measured from outside
 ``DELETE /v1/models/NAME``                  204
 ``POST /v1/benches``                        `BenchRequest` -> 202 `Job`; its result is a `Measurement`
+``POST /v1/profiles``                       `ProfileRequest` -> 202 `Job`; its result is a `LayerProfile`
 ``GET /v1/jobs/ID?wait_s=S&seen=N``         `Job`; with `wait_s`, answered when its revision is above N or S is over
 ``DELETE /v1/jobs/ID``                      `Job`: asks it to stop
 ``GET /v1/jobs/ID/samples``                 int64 little-endian nanoseconds, one per run, in order
 ``GET /v1/telemetry``                       `Telemetry`
+``GET /v1/tuning``                          `Tuning`: what would make a stable bench
+``POST /v1/tuning``                         `Tuning`, done where the agent can; refused while the board is in use
 ==========================================  =====================================================================
 """
 
@@ -113,10 +116,31 @@ class ActivateRequest(Contract):
     that starts again does not bring it back, and it is removed once no request, job or call has named it for a while
     (agent/settings.py). The job fails (name_taken) where a model that is not temporary has the name; the other way
     round is allowed, and the model stays then. An agent from before refuses the key, as every key it does not know.
+
+    `stop_others`: where a build needs the whole board, the models that are served may be stopped for it; they are
+    started again afterwards. Without it the job fails (build_needs_board).
     """
 
     bundle: Sha256
     temporary: bool = False
+    stop_others: bool = False
+
+
+class Build(Reply):
+    """How the board came to what it loads. `reason`: why it was built; null where it was there already.
+
+    `key` names it on that board, and is made of all that it depends on: the model's file, the runtime's version, the
+    device's architecture, the system's release and the options.
+    """
+
+    key: str
+    reason: str | None
+    build_s: float
+    engine_bytes: int
+    build_peak_bytes: int | None
+    runtime_version: str
+    architecture: str
+    unmet: dict[str, str] = {}
 
 
 class Activation(Reply):
@@ -141,6 +165,33 @@ class Activation(Reply):
     threshold_model: float | None = None
     threshold_board: float | None = None
     good_count: int = 0
+    build: Build | None = None
+
+
+class ProfileRequest(Contract):
+    """The layers' times of a deployed model over `runs` runs, in a fresh worker, the board held."""
+
+    model: ModelName
+    runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 100
+    interrupt: bool = False
+
+
+class LayerTime(Reply):
+    """One layer as the runtime has fused it."""
+
+    name: str
+    mean_ms: float
+
+
+class LayerProfile(Reply):
+    """Apart from every other measurement: a run that is profiled is slower."""
+
+    model: ModelName
+    bundle: Sha256
+    runs: int
+    layers: tuple[LayerTime, ...]
+    runtime: str
+    runtime_version: str
 
 
 class BenchRequest(Contract):
@@ -185,10 +236,13 @@ class JobState(StrEnum):
 
 
 class Job(Reply):
-    """Work that outlasts a request. `revision` grows with each change; `done` of `total` is its progress."""
+    """Work that outlasts a request. `revision` grows with each change; `done` of `total` is its progress.
+
+    `lines` are the last of what a builder has said, `line_count` of them in all.
+    """
 
     id: str
-    kind: Literal["activate", "bench"]
+    kind: Literal["activate", "bench", "profile"]
     model: ModelName
     state: JobState
     revision: int
@@ -198,6 +252,9 @@ class Job(Reply):
     error: ErrorReply | None = None
     activation: Activation | None = None
     measurement: Measurement | None = None
+    layer_profile: LayerProfile | None = None
+    lines: tuple[str, ...] = ()
+    line_count: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -232,8 +289,15 @@ class ModelStats(Reply):
     worker_rss_bytes: int | None
 
 
+NOT_FOR_THIS_BOARD = "none of this profile's sensors reads it"
+"""The reason in `Telemetry.unmet` of what this kind of board is not asked for: nothing is wrong."""
+
+
 class Telemetry(Reply):
-    """The board now. A figure that cannot be read is null; `unmet` says why."""
+    """The board now. A figure that cannot be read is null; `unmet` says why.
+
+    What is younger than the others has a default, for agents from before: what it means is in `contract.results`.
+    """
 
     cpu_percent: float | None
     memory_total_bytes: int | None
@@ -243,6 +307,45 @@ class Telemetry(Reply):
     clocks_mhz: dict[str, float]
     power_mode: str | None
     unmet: dict[str, str]
+    gpu_percent: float | None = None
+    nvmap_used_bytes: int | None = None
+    power_mw: dict[str, float] = {}
+    throttle_events: int | None = None
+    throttled_by: tuple[str, ...] | None = None
+
+
+class TuningFinding(Reply):
+    """One thing that a stable bench depends on.
+
+    key       power_mode, clocks, swap, desktop or governor
+    now       how it is
+    good      whether that is as it should be; null where it cannot be told
+    better    what would be better, and why, where it is not good
+    commands  what makes it so, on the board
+    applied   ``POST /v1/tuning`` runs them; otherwise they are for the board's owner
+    """
+
+    key: str
+    now: str
+    good: bool | None
+    better: str | None = None
+    commands: tuple[str, ...] = ()
+    applied: bool = False
+
+
+class TuningStep(Reply):
+    """One command that was to be run, and how it went. `detail`: why it is not done, and what to do about it."""
+
+    command: str
+    state: Literal["done", "failed", "needs_reboot", "skipped"]
+    detail: str = ""
+
+
+class Tuning(Reply):
+    """How the board is set for a bench, after `steps` where there were any."""
+
+    findings: tuple[TuningFinding, ...]
+    steps: tuple[TuningStep, ...] = ()
 
 
 class Stats(Reply):

@@ -46,7 +46,7 @@ MAX_GOOD_IMAGES = 64
 MAX_GOOD_IMAGES_BYTES = 64 << 20
 """Of all good images of a model together, as PNG files."""
 
-_LATER_FIELDS = ("training_error", "good_images", "rate")
+_LATER_FIELDS = ("training_error", "good_images", "rate", "build")
 """Of a manifest, younger than its canonical form: left out where they say nothing, so that no bundle changes its id."""
 
 DType = Literal[
@@ -227,6 +227,17 @@ class RuntimeSpec(Contract):
     options: dict[str, str | int | float | bool] = {}
 
 
+class Build(Contract):
+    """A board-site step: of the runtime's file the board itself makes what it loads (an engine is of one board alone).
+
+    precision  what the builder may use
+    typed      the precision is in the model itself (TensorRT from 11 on takes no other way)
+    """
+
+    precision: Literal["fp32", "tf32", "fp16", "int8"]
+    typed: bool = False
+
+
 class Provenance(Contract):
     """Where the artifact came from. No time stamp: equal content must have an equal id."""
 
@@ -242,6 +253,7 @@ class Manifest(Contract):
 
     training_error  a file: float32, little-endian, row-major, (height, width) of the preprocessing
     good_images     files: PNG, from which an agent finds the artifact's own threshold
+    build           what the board makes of the runtime's file before it loads it; null where it loads the file itself
     rate            the share of weights that a compression has removed; below 0 where ranks that a user gave took more
                     weights than the layers had; null where the model tells of no compression
     """
@@ -257,6 +269,7 @@ class Manifest(Contract):
     golden: Golden
     weights: Annotated[int, Field(ge=0)] | None = None
     rate: Annotated[float, Field(le=1)] | None = None
+    build: Build | None = None
     provenance: Provenance
 
     @model_validator(mode="after")

@@ -19,6 +19,19 @@ class BrokenProfileError(Exception):
     """A profile file says something this version does not understand. The message names file and key."""
 
 
+class BuildFacts(Contract):
+    """Of boards that build what they load.
+
+    workspace_mib  the most that one layer may take while it runs or is tried
+    alone          there is no memory for the other models meanwhile: they are stopped if the user says so
+    timeout_s      of a build that says nothing
+    """
+
+    workspace_mib: Annotated[int, Field(ge=1)]
+    alone: bool
+    timeout_s: Annotated[float, Field(gt=0)]
+
+
 class Profile(Contract):
     """What is true of every board of one kind.
 
@@ -32,6 +45,9 @@ class Profile(Contract):
     tolerance_db       least SQNR of golden outputs, by precision
     sensors            telemetry sources to read, in order (a file name in agent/telemetry/)
     worker_environment what the worker's environment gets on top
+    runtime_version    what a conversion goes by where the board is not asked: the oldest of these boards
+    build              null where the runtime loads the model's file as it is
+    refused_precisions what users ask for and these boards cannot do, with the reason
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -49,6 +65,9 @@ class Profile(Contract):
     request_timeout_s: Annotated[float, Field(gt=0)]
     runtime_options: dict[str, str | int | float | bool] = {}
     worker_environment: dict[str, str] = {}
+    runtime_version: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)*$")] | None = None
+    build: BuildFacts | None = None
+    refused_precisions: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _a_tolerance_per_precision(self) -> Self:

@@ -15,9 +15,13 @@ Flag = Literal["throttled", "clocks_moved", "swapped", "other_load"]
 
 DOES_NOT_RUN = frozenset(
     {
+        "build_failed",
+        "engine_mismatch",
         "load_failed",
+        "model_refused",
         "non_finite",
         "golden_mismatch",
+        "out_of_memory",
         "run_failed",
         "runtime_missing",
         "signature_mismatch",
@@ -55,7 +59,8 @@ class Mean(Reply):
 class Memory(Reply):
     """Peaks in bytes. They are not simultaneous: never add them up.
 
-    baseline       resident set of the worker once the runtime is initialised and has run one tiny built-in model
+    baseline       the headline's figure once the runtime is initialised and has run one tiny built-in model: the
+                   worker's resident set, or the fall of MemAvailable by then
     load_peak      peak resident set until the model was loaded
     run_peak       peak resident set while it ran (reset after loading; null where the kernel does not allow that)
     accelerator    held on an accelerator, where that is not in the resident set
@@ -75,16 +80,23 @@ class Memory(Reply):
 
 
 class Conditions(Reply):
-    """What moves while a bench runs; taken before it and after it."""
+    """What moves while a bench runs; taken before it and after it.
+
+    `power_mw` is by rail, and one rail may feed another: never add them up. `throttle_events` counts since the board
+    was started. `nvmap_used_bytes`: what a Jetson's GPU driver has allocated.
+    """
 
     power_mode: str | None
     temperatures_c: dict[str, float]
     clocks_mhz: dict[str, float]
     swap_used_bytes: int | None
+    power_mw: dict[str, float] = {}
+    nvmap_used_bytes: int | None = None
+    throttle_events: int | None = None
 
 
 class Environment(Reply):
-    """What a row was measured on."""
+    """What a row was measured on. `runtime_details`: what the runtime decided itself while it loaded the model."""
 
     profile: str
     machine: str
@@ -97,6 +109,7 @@ class Environment(Reply):
     runtime: str
     runtime_version: str
     runtime_options: dict[str, str | int | float | bool]
+    runtime_details: dict[str, str] = {}
     agent_version: str
     before: Conditions
     after: Conditions | None

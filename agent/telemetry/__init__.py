@@ -2,9 +2,11 @@
 
 ==================  ==================================================================================
 `readings`          what a source gives, and the rule that a figure is known or has its reason
-`procfs`, `thermal` the sources; the file name is the key in a profile
+`procfs`, `jetson`, the sources; the file name is the key in a profile. `_jetson/` has the parts of a large one
+`thermal`
 `board`             the chosen sources as one: `open_sensors(...)` -> `read()`, `observe()`
-`environment`       what does not move: machine, image, kernel, CPU
+`environment`       what does not move: machine, image, kernel, CPU; `l4t` has a Jetson's release
+`nvpmodel`          a Jetson's power modes
 `sampler`           `MemoryFall`: how far MemAvailable fell
 `cpu_share`         `CpuShare`: CPU used by all but the measured process
 `validity`          `judge(...)`: the flags of a bench row

@@ -1,9 +1,10 @@
 """The sensors of one board: the sources its profile names, read as one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.telemetry.jetson import Jetson
 from agent.telemetry.procfs import Procfs
 from agent.telemetry.readings import Readings, Source, combine
 from agent.telemetry.thermal import Thermal
@@ -11,7 +12,7 @@ from contract.api import Telemetry
 from contract.profile import BrokenProfileError
 from contract.results import Conditions
 
-SOURCES: dict[str, Callable[[Path], Source]] = {"procfs": Procfs, "thermal": Thermal}
+SOURCES: dict[str, Callable[[Path], Source]] = {"procfs": Procfs, "jetson": Jetson, "thermal": Thermal}
 """By the name of its file, which is what a profile's `sensors` say."""
 
 
@@ -19,13 +20,15 @@ SOURCES: dict[str, Callable[[Path], Source]] = {"procfs": Procfs, "thermal": The
 class Observation:
     """The board at one moment of a bench: what its row says, and what `validity.judge` goes by besides.
 
-    `unmet` has, for each null of `conditions`, of `clocks_held` and of `throttle_events`, the reason.
+    `unmet` has, for each null of `conditions`, of `clocks_held`, `throttle_events` and `throttled_by`, the reason.
     """
 
     conditions: Conditions
     clocks_held: bool | None
     throttle_events: int | None
     unmet: dict[str, str]
+    throttled_by: tuple[str, ...] | None = ()
+    clock_limits_mhz: dict[str, float] = field(default_factory=dict)
 
 
 class Sensors:
@@ -48,6 +51,11 @@ class Sensors:
             temperatures_c=readings.temperatures_c,
             clocks_mhz=readings.clocks_mhz,
             power_mode=readings.power_mode,
+            gpu_percent=readings.gpu_percent,
+            nvmap_used_bytes=readings.nvmap_used_bytes,
+            power_mw=readings.power_mw,
+            throttle_events=readings.throttle_events,
+            throttled_by=readings.throttled_by,
             unmet=_reasons(readings, set(Telemetry.model_fields)),
         )
 
@@ -60,10 +68,15 @@ class Sensors:
                 temperatures_c=readings.temperatures_c,
                 clocks_mhz=readings.clocks_mhz,
                 swap_used_bytes=readings.swap_used_bytes,
+                power_mw=readings.power_mw,
+                nvmap_used_bytes=readings.nvmap_used_bytes,
+                throttle_events=readings.throttle_events,
             ),
             clocks_held=readings.clocks_held,
             throttle_events=readings.throttle_events,
-            unmet=_reasons(readings, {*Conditions.model_fields, "clocks_held", "throttle_events"}),
+            throttled_by=readings.throttled_by,
+            clock_limits_mhz=readings.clock_limits_mhz,
+            unmet=_reasons(readings, {*Conditions.model_fields, "clocks_held", "throttled_by"}),
         )
 
     def _readings(self) -> Readings:

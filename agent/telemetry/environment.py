@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.telemetry.l4t import describe_release, read_release
 from agent.telemetry.procfs import read_memory
 from agent.telemetry.readings import attempt, read_text
 from contract.profile import Profile
@@ -20,7 +21,10 @@ _CPUINFO_LINE = re.compile(r"^([^:\t\n]+?)[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILI
 
 @dataclass(frozen=True)
 class BoardDescription:
-    """A board, read once. `machine` and `kernel` are the running kernel's; `unmet` has what could not be read."""
+    """A board, read once. `machine` and `kernel` are the running kernel's; `unmet` has what could not be read.
+
+    `os_image` of a Jetson names its L4T too: the same Ubuntu comes with several.
+    """
 
     profile: str
     machine: str
@@ -38,6 +42,7 @@ class BoardDescription:
         runtime: str,
         runtime_version: str,
         runtime_options: dict[str, str | int | float | bool],
+        runtime_details: dict[str, str],
         before: Conditions,
         after: Conditions | None,
     ) -> Environment:
@@ -54,6 +59,7 @@ class BoardDescription:
             runtime=runtime,
             runtime_version=runtime_version,
             runtime_options=runtime_options,
+            runtime_details=runtime_details,
             agent_version=__version__,
             before=before,
             after=after,
@@ -64,10 +70,12 @@ def describe(profile: Profile, root: Path | str = "/") -> BoardDescription:
     """The board the agent runs on. Where its image or CPU does not say what it is, the plainest true name stands in."""
     unmet: dict[str, str] = {}
     memory = attempt(unmet, "memory_total_bytes", read_memory, root)
+    image = attempt(unmet, "os_image", _os_image, Path(root)) or platform.system()
+    release = attempt(unmet, "os_image", read_release, root)
     return BoardDescription(
         profile=profile.name,
         machine=platform.machine(),
-        os_image=attempt(unmet, "os_image", _os_image, Path(root)) or platform.system(),
+        os_image=f"{image}, {describe_release(release)}" if release else image,
         kernel=platform.release(),
         cpu=attempt(unmet, "cpu", _cpu, Path(root)) or platform.machine(),
         cpu_count=os.cpu_count() or 1,

@@ -5,33 +5,41 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from contract.api import NOT_FOR_THIS_BOARD
+
 Asked = ParamSpec("Asked")
 Figure = TypeVar("Figure")
-
-NO_SOURCE = "none of this profile's sensors reads it"
 
 
 @dataclass(frozen=True)
 class Readings:
     """What a source read; a figure it does not know of stays None and out of `unmet`.
 
-    cpu_percent      of all CPUs together, 0..100
-    power_mode       what the board calls it; where it has no such thing, the CPUs' clock governor
-    temperatures_c   by sensor                  clocks_mhz   by clock ("cpu0")
-    clocks_held      whether the clocks are set to stand still, not to follow the load
-    throttle_events  a counter that only grows while the board is being throttled
-    unmet            by figure, or "temperatures_c.NAME" for one sensor: why it could not be read
+    cpu_percent        of all CPUs together, 0..100      gpu_percent   likewise
+    nvmap_used_bytes   what a Jetson's GPU driver has allocated of the board's memory
+    power_mode         what the board calls it; where it has no such thing, the CPUs' clock governor
+    temperatures_c     by sensor                         power_mw      by rail; one may be part of another
+    clocks_mhz         by clock ("cpu0", "gpu")          clock_limits_mhz   the highest each may have now
+    clocks_held        whether the clocks are set to stand still, not to follow the load
+    throttle_events    a counter that only grows while the board is being throttled
+    throttled_by       what holds clocks down at this moment, by the kernel's names
+    unmet              by figure, or "temperatures_c.NAME" for one sensor: why it could not be read
     """
 
     cpu_percent: float | None = None
+    gpu_percent: float | None = None
     memory_total_bytes: int | None = None
     memory_available_bytes: int | None = None
     swap_used_bytes: int | None = None
+    nvmap_used_bytes: int | None = None
     power_mode: str | None = None
     clocks_held: bool | None = None
     throttle_events: int | None = None
+    throttled_by: tuple[str, ...] | None = None
     temperatures_c: dict[str, float] = field(default_factory=dict)
     clocks_mhz: dict[str, float] = field(default_factory=dict)
+    clock_limits_mhz: dict[str, float] = field(default_factory=dict)
+    power_mw: dict[str, float] = field(default_factory=dict)
     unmet: dict[str, str] = field(default_factory=dict)
 
 
@@ -41,24 +49,38 @@ class Source(Protocol):
     def read(self) -> Readings: ...
 
 
-_TABLES = ("temperatures_c", "clocks_mhz")
+_TABLES = ("temperatures_c", "clocks_mhz", "clock_limits_mhz", "power_mw")
 _FIGURES = tuple(each.name for each in fields(Readings) if each.name not in (*_TABLES, "unmet"))
 
 
 def combine(parts: Sequence[Readings]) -> Readings:
-    """All sources as one: the first that knows a figure gives it; what none knows has the first reason."""
+    """All sources as one: the first that knows a figure gives it; what none knows has the first reason.
+
+    `clocks_held` is of all clocks, and each source tells of its own (CPU, GPU): see `_all_held`.
+    """
     known: dict[str, Any] = {
         figure: next((value for part in parts if (value := getattr(part, figure)) is not None), None)
         for figure in _FIGURES
     }
+    known["clocks_held"] = _all_held(parts)
     for table in _TABLES:
         known[table] = {key: value for part in reversed(parts) for key, value in getattr(part, table).items()}
     unmet = {
         name: reason for part in reversed(parts) for name, reason in part.unmet.items() if not _is_known(name, known)
     }
     explained = {name.partition(".")[0] for name in unmet}
-    unmet |= {name: NO_SOURCE for name, value in known.items() if value in (None, {}) and name not in explained}
+    unmet |= {
+        name: NOT_FOR_THIS_BOARD for name, value in known.items() if value in (None, {}) and name not in explained
+    }
     return Readings(**known, unmet=unmet)
+
+
+def _all_held(parts: Sequence[Readings]) -> bool | None:
+    """No where one source says no; yes where one says yes and none had to leave it open; else it is not known."""
+    said = [part.clocks_held for part in parts]
+    if False in said:
+        return False
+    return True if True in said and not any("clocks_held" in part.unmet for part in parts) else None
 
 
 def _is_known(name: str, known: dict[str, Any]) -> bool:

@@ -1,7 +1,8 @@
-"""Temperatures and CPU clocks from /sys: thermal zones, cpufreq and the CPUs' throttle counters.
+"""Temperatures and CPU clocks from /sys: thermal zones, cpufreq, cooling devices and the CPUs' throttle counters.
 
-Formats: the kernel's Documentation/driver-api/thermal/sysfs-api.rst (temp in millidegrees Celsius),
-admin-guide/pm/cpufreq.rst (frequencies in kHz), ABI/testing/sysfs-devices-system-cpu (thermal_throttle: Intel alone).
+Formats: the kernel's Documentation/driver-api/thermal/sysfs-api.rst (temp in millidegrees Celsius; a cooling device's
+cur_state is 0 as long as it does nothing), admin-guide/pm/cpufreq.rst (frequencies in kHz),
+ABI/testing/sysfs-devices-system-cpu (thermal_throttle: Intel alone).
 """
 
 import re
@@ -16,26 +17,37 @@ HOLDING_GOVERNORS = frozenset({"performance", "userspace"})
 INVALID_BELOW_C = -100.0
 """No board lives there: -274 is the kernel's THERMAL_TEMP_INVALID, -256 Tegra's answer for a zone without power."""
 
+PMIC_CONSTANTS_C = (50, 100)
+"""What the Nano's power chip says as long as it has no alarm (drivers/thermal/max77620_thermal.c): 100 on older L4T."""
+
+HOLDS_CLOCKS_DOWN = re.compile(r"Processor|(thermal-)?(cpufreq|devfreq)-.+|.+-throttle-alert|.+-balanced")
+"""Cooling devices that cost speed: the kernel's own, and those of Jetsons (a fan, or a set-point, does not).
+
+``cpu-throttle-alert`` and its kin are Jetsons' from the Nano on, states 0 to 2; ``cpu-balanced`` and its kin are of
+Tegra's older device trees.
+"""
+
 _INTEGER = re.compile(r"-?[0-9]+")
 _NO_CPUFREQ = "the kernel shows no CPU clocks (no cpufreq, as in most virtual machines)"
 
 
 def parse_temperature(zone_type: str, text: str) -> float:
     """Degrees Celsius of a zone; ValueError where the text is not a temperature that was measured."""
-    celsius = _integer(text) / 1000
+    celsius = integer(text) / 1000
     if celsius < INVALID_BELOW_C:
         raise ValueError(f"{celsius:g} C is no temperature: the sensor is off")
-    if zone_type == "PMIC-Die" and celsius == 100:
-        raise ValueError("100 C is a constant of this sensor (Jetson Nano), not a reading")
+    if zone_type == "PMIC-Die" and celsius in PMIC_CONSTANTS_C:
+        raise ValueError(f"{celsius:g} C is a constant of this sensor (Jetson Nano), not a reading")
     return celsius
 
 
 def parse_clock(text: str) -> float:
     """MHz of a cpufreq file (kHz); ValueError for what some drivers write instead, e.g. ``<unknown>``."""
-    return _integer(text) / 1000
+    return integer(text) / 1000
 
 
-def _integer(text: str) -> int:
+def integer(text: str) -> int:
+    """A whole number, alone in its file; ValueError for anything else."""
     if not _INTEGER.fullmatch(text.strip()):
         raise ValueError(f"not a number: {text.strip()!r}")
     return int(text)
@@ -49,13 +61,15 @@ class Thermal:
 
     def read(self) -> Readings:
         unmet: dict[str, str] = {}
-        policies = _numbered(self._root, "sys/devices/system/cpu/cpu", "/cpufreq")
+        policies = _policies(self._root)
         return Readings(
             power_mode=attempt(unmet, "power_mode", _governor, policies),
             clocks_held=attempt(unmet, "clocks_held", _clocks_held, policies),
             throttle_events=attempt(unmet, "throttle_events", _throttle_events, self._root),
+            throttled_by=attempt(unmet, "throttled_by", _throttled_by, self._root),
             temperatures_c=_temperatures(self._root, unmet),
-            clocks_mhz=_clocks(policies, unmet),
+            clocks_mhz=_clocks(policies, "scaling_cur_freq", "clocks_mhz", unmet),
+            clock_limits_mhz=_clocks(policies, "scaling_max_freq", "clock_limits_mhz", unmet),
             unmet=unmet,
         )
 
@@ -84,13 +98,24 @@ def _temperature(zone: Path, zone_type: str) -> float:
     return parse_temperature(zone_type, read_text(zone / "temp"))
 
 
-def _clocks(policies: dict[int, Path], unmet: dict[str, str]) -> dict[str, float]:
-    """By CPU, as the kernel last set or measured it; an idle CPU's may be old."""
+def _policies(root: Path) -> dict[int, Path]:
+    """The cpufreq folder of each CPU that is on; those of the others stay, and cannot be read (EBUSY)."""
+    policies = _numbered(root, "sys/devices/system/cpu/cpu", "/cpufreq")
+    return {cpu: policy for cpu, policy in policies.items() if _is_on(policy.parent)}
+
+
+def _is_on(cpu: Path) -> bool:
+    """A CPU that cannot be switched off has no such file."""
+    return (attempt({}, "online", read_text, cpu / "online") or "1").strip() != "0"
+
+
+def _clocks(policies: dict[int, Path], file: str, table: str, unmet: dict[str, str]) -> dict[str, float]:
+    """By CPU: the clock as the kernel last set or measured it (an idle CPU's may be old), or its limit."""
     if not policies:
-        unmet["clocks_mhz"] = _NO_CPUFREQ
+        unmet[table] = _NO_CPUFREQ
     clocks = {}
     for cpu, policy in policies.items():
-        mhz = attempt(unmet, f"clocks_mhz.cpu{cpu}", _clock, policy / "scaling_cur_freq")
+        mhz = attempt(unmet, f"{table}.cpu{cpu}", _clock, policy / file)
         if mhz is not None:
             clocks[f"cpu{cpu}"] = mhz
     return clocks
@@ -123,7 +148,21 @@ def _throttle_events(root: Path) -> int:
     counters = list(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count"))
     if not counters:
         raise ValueError("the kernel counts no throttling here (Intel CPUs alone have thermal_throttle)")
-    return sum(_integer(read_text(counter)) for counter in counters)
+    return sum(integer(read_text(counter)) for counter in counters)
+
+
+def _throttled_by(root: Path) -> tuple[str, ...]:
+    """Types of the cooling devices that hold clocks down right now, each once."""
+    devices = _numbered(root, "sys/class/thermal/cooling_device")
+    if not devices:
+        raise ValueError("the kernel shows no cooling device")
+    kinds = {device: read_text(device / "type").strip() for device in devices.values()}
+    active = (
+        kind
+        for device, kind in kinds.items()
+        if HOLDS_CLOCKS_DOWN.fullmatch(kind) and integer(read_text(device / "cur_state")) > 0
+    )
+    return tuple(dict.fromkeys(active))
 
 
 def _numbered(root: Path, prefix: str, suffix: str = "") -> dict[int, Path]:

@@ -1,17 +1,23 @@
 """The flags of a bench row: why it may not be what the board can do. A reader decides; nothing is dropped.
 
-============  ===========================================================================================
-throttled     the board's counter of throttling grew. A high temperature or a low clock alone is no evidence
-clocks_moved  clocks that were set to stand still did not: the highest of the CPUs, or another clock, was
-              more than 5 % away after the bench from what it was before
+============  =============================================================================================
+throttled     the board's counter of throttling grew, or a cooling device held clocks down right before the bench
+              or right after it. A high temperature or a low clock alone is no evidence
+clocks_moved  their setting changed between before and after (the power mode, the highest clock that is allowed,
+              or whether they are set to stand still); or clocks that were set to stand still did not: the
+              highest of the CPUs, or another clock, was more than 5 % away after the bench from before
 swapped       more than 1 MiB more swap was in use after the bench than before
 other_load    all processes but the measured ones used more than a tenth of a core. A run that waits for the
               slowest of its threads is then up to a tenth longer
-============  ===========================================================================================
+============  =============================================================================================
 
 Why clocks that follow the load are not judged: before and after a bench the board is idle, so two readings of a
 scaling governor's clocks say nothing of the time between, and a flag that every desktop row has says nothing either.
-The row has the governor as its power mode. The highest clock of a group is compared, as idle CPUs may be clocked lower.
+The row has the governor as its power mode. What they may do at most is no reading but a setting, and is judged always.
+The highest clock of a group is compared, as idle CPUs may be clocked lower.
+
+Why a single event of throttling is told, though a Jetson Orin without caps has some at rest, each of a millisecond: how
+many are too many depends on the run. The row has the counts of before and after.
 """
 
 from dataclasses import dataclass
@@ -48,12 +54,16 @@ def judge(before: Observation, after: Observation, others: OtherLoad) -> Validit
 
 
 def _throttled(before: Observation, after: Observation) -> bool | str:
+    if before.throttled_by or after.throttled_by:
+        return True
     if before.throttle_events is None or after.throttle_events is None:
         return _why("throttle_events", before, after)
     return after.throttle_events > before.throttle_events
 
 
 def _clocks_moved(before: Observation, after: Observation) -> bool | str:
+    if _set_anew(before, after):
+        return True
     if before.clocks_held is None or after.clocks_held is None:
         return _why("clocks_held", before, after)
     if not (before.clocks_held and after.clocks_held):
@@ -63,6 +73,16 @@ def _clocks_moved(before: Observation, after: Observation) -> bool | str:
     if then.keys() != now.keys() or not then:
         return "not the same clocks could be read before and after"
     return any(abs(now[group] - mhz) > CLOCK_TOLERANCE * mhz for group, mhz in then.items())
+
+
+def _set_anew(before: Observation, after: Observation) -> bool:
+    """Whether a setting of the clocks that is known both times is another one now."""
+    settings = (
+        (before.conditions.power_mode, after.conditions.power_mode),
+        (before.clocks_held, after.clocks_held),
+        *((mhz, after.clock_limits_mhz.get(clock)) for clock, mhz in before.clock_limits_mhz.items()),
+    )
+    return any(None not in pair and pair[0] != pair[1] for pair in settings)
 
 
 def _highest(clocks_mhz: dict[str, float]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from contract.api import ModelStats, Stats, Telemetry
+from contract.api import NOT_FOR_THIS_BOARD, ModelStats, Stats, Telemetry
 from host.report.layout import Notes, add_row, apart, table, text
 from host.report.values import mebibytes, milliseconds
 
@@ -63,19 +63,44 @@ def _latencies(models: tuple[ModelStats, ...]) -> "RenderableType":
 def _board(board: Telemetry) -> list[str]:
     cpu = "n/a" if board.cpu_percent is None else f"{board.cpu_percent:.0f} %"
     swap = "" if not board.swap_used_bytes else f", {_gibibytes(board.swap_used_bytes)} GiB swapped out"
+    gpu = "" if board.gpu_percent is None else f", GPU {board.gpu_percent:.0f} %"
+    nvmap = "" if board.nvmap_used_bytes is None else f", {_gibibytes(board.nvmap_used_bytes)} GiB held by the GPU"
     free, total = _gibibytes(board.memory_available_bytes), _gibibytes(board.memory_total_bytes)
-    lines = [f"Board: CPU {cpu}, memory {free} of {total} GiB free{swap}"]
-    moving = [f"{name} {value:.0f} °C" for name, value in board.temperatures_c.items()]
-    if board.clocks_mhz:
-        moving.append(f"clocks up to {max(board.clocks_mhz.values()):,.0f} MHz")
-    if board.power_mode:
-        moving.append(f"power mode {board.power_mode}")
-    if moving:
-        lines.append(", ".join(moving))
+    lines = [f"Board: CPU {cpu}{gpu}, memory {free} of {total} GiB free{nvmap}{swap}"]
+    lines += [", ".join(line) for line in (_moving(board), _power(board)) if line]
     unread: dict[str, list[str]] = {}
     for name, reason in board.unmet.items():
-        unread.setdefault(reason, []).append(name.removesuffix("_c").removesuffix("_mhz").replace("_", " "))
+        if reason != NOT_FOR_THIS_BOARD:
+            unread.setdefault(reason, []).append(_without_unit(name).replace("_", " "))
     return lines + [f"Not read: {', '.join(names)} ({reason})" for reason, names in unread.items()]
+
+
+def _moving(board: Telemetry) -> list[str]:
+    moving = [f"{name} {value:.0f} °C" for name, value in board.temperatures_c.items()]
+    cpus = [mhz for name, mhz in board.clocks_mhz.items() if name.startswith("cpu")]
+    if cpus:
+        moving.append(f"clocks up to {max(cpus):,.0f} MHz")
+    others = {name: mhz for name, mhz in board.clocks_mhz.items() if not name.startswith("cpu")}
+    moving += [f"{name.upper()} clock {mhz:,.0f} MHz" for name, mhz in others.items()]
+    return moving + ([f"power mode {board.power_mode}"] if board.power_mode else [])
+
+
+def _power(board: Telemetry) -> list[str]:
+    """Each rail for itself: one may be part of another."""
+    power = [f"{rail} {milliwatts / 1000:.2f} W" for rail, milliwatts in board.power_mw.items()]
+    if board.throttled_by:
+        power.append(f"throttled by {', '.join(board.throttled_by)}")
+    if board.throttle_events:
+        power.append(f"throttled {board.throttle_events:,} times since it was started")
+    return power
+
+
+def _without_unit(figure: str) -> str:
+    """``clocks_mhz.gpu`` -> ``clocks.gpu``."""
+    name, dot, sensor = figure.partition(".")
+    for unit in ("_c", "_mhz", "_mw", "_bytes"):
+        name = name.removesuffix(unit)
+    return f"{name}{dot}{sensor}"
 
 
 def _mebibytes(value: int | None) -> str:

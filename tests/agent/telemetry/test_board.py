@@ -33,7 +33,15 @@ def test_telemetry_of_a_desktop(desktop: Path) -> None:
     assert telemetry.temperatures_c == {"x86_pkg_temp": 51}
     assert telemetry.clocks_mhz == {"cpu0": 4200}
     assert telemetry.power_mode == "performance"
-    assert telemetry.unmet.keys() == {"cpu_percent", "temperatures_c.iwlwifi_1"}
+    assert telemetry.unmet.keys() == {
+        "cpu_percent",
+        "temperatures_c.iwlwifi_1",
+        "throttle_events",
+        "throttled_by",
+        "gpu_percent",
+        "nvmap_used_bytes",
+        "power_mw",
+    }
 
 
 def test_observation_of_a_desktop(desktop: Path) -> None:
@@ -41,7 +49,13 @@ def test_observation_of_a_desktop(desktop: Path) -> None:
     assert seen.conditions.power_mode == "performance"
     assert seen.conditions.swap_used_bytes == 1048576 * 1024
     assert seen.clocks_held is True
-    assert seen.unmet.keys() == {"throttle_events", "temperatures_c.iwlwifi_1"}
+    assert seen.unmet.keys() == {
+        "throttle_events",
+        "throttled_by",
+        "temperatures_c.iwlwifi_1",
+        "nvmap_used_bytes",
+        "power_mw",
+    }
 
 
 def test_a_source_that_was_not_asked_for_is_not_read(desktop: Path) -> None:
@@ -57,7 +71,7 @@ def test_every_null_has_its_reason(tmp_path: Path) -> None:
 
 
 def test_an_unknown_source_is_refused_by_name() -> None:
-    with pytest.raises(BrokenProfileError, match=r"no source 'termal'.*procfs, thermal"):
+    with pytest.raises(BrokenProfileError, match=r"no source 'termal'.*jetson, procfs, thermal"):
         open_sensors(("procfs", "termal"))
 
 
@@ -65,6 +79,14 @@ def test_a_source_has_the_name_of_its_file() -> None:
     assert {name: source.__module__ for name, source in SOURCES.items()} == {
         name: f"agent.telemetry.{name}" for name in SOURCES
     }
+
+
+def test_a_jetson_s_power_mode_is_not_the_governor_of_its_cpus() -> None:
+    """Of two sources that know a figure the first gives it."""
+    for name in profile_names():
+        sensors = read_profile(name).sensors
+        if "jetson" in sensors:
+            assert sensors.index("jetson") < sensors.index("thermal"), name
 
 
 def test_every_profile_s_sensors_can_be_opened_and_read_here() -> None:

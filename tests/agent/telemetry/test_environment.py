@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import recorded
 
 from agent.telemetry import describe
 from agent.telemetry.environment import parse_cpu_name, parse_os_release
@@ -69,6 +70,29 @@ def test_a_jetson_is_named_by_its_device_tree(tree: Tree, profile: Profile, memi
     assert (board.cpu, board.os_image) == ("NVIDIA Jetson Nano Developer Kit", "Ubuntu 18.04.6 LTS")
 
 
+# The same Ubuntu comes with several releases of L4T, and an engine is good for one.
+IMAGES = {
+    "nano-jp46": "Ubuntu 18.04.6 LTS, L4T R32.7.6 (JetPack 4.6.6)",
+    "orin-nano-jp51": "Ubuntu 20.04.6 LTS, L4T R35.4.1 (JetPack 5.1.2)",
+    "orin-nano-jp62": "Ubuntu 22.04.5 LTS, L4T R36.4.4 (JetPack 6.2.1)",
+    "orin-nano-jp72": "Ubuntu 24.04.3 LTS, L4T R39.2.1 (JetPack 7.2.1)",
+}
+
+
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_the_image_of_a_jetson_names_its_l4t(name: str, tmp_path: Path, profile: Profile) -> None:
+    board = describe(profile, recorded.build(name, tmp_path).root)
+    assert board.os_image == IMAGES[name]
+    assert "Nano" in board.cpu
+    assert "os_image" not in board.unmet
+
+
+def test_a_release_that_cannot_be_read_leaves_the_image(tree: Tree, profile: Profile) -> None:
+    board = describe(profile, tree({"etc/os-release": DEBIAN, "etc/nv_tegra_release": "# RELEASE\n"}))
+    assert board.os_image == "Debian GNU/Linux 12 (bookworm)"
+    assert "does not begin with a release" in board.unmet["os_image"]
+
+
 def test_what_cannot_be_read_has_its_reason(tree: Tree, profile: Profile) -> None:
     board = describe(profile, tree({"proc/cpuinfo": "processor\t: 0\n"}))
     assert (board.os_image, board.cpu) == (platform.system(), platform.machine())
@@ -84,6 +108,7 @@ def test_this_machine_in_a_row(profile: Profile) -> None:
         runtime="ort",
         runtime_version="1.21.0",
         runtime_options={"threads": 2},
+        runtime_details={"providers": "CPU"},
         before=still,
         after=None,
     )
@@ -94,4 +119,4 @@ def test_this_machine_in_a_row(profile: Profile) -> None:
     assert environment.os_image
     assert environment.cpu
     assert (environment.agent_version, environment.python, environment.after) == (__version__, "3.8.10", None)
-    assert environment.runtime_options == {"threads": 2}
+    assert (environment.runtime_options, environment.runtime_details) == ({"threads": 2}, {"providers": "CPU"})

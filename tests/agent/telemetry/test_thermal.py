@@ -51,6 +51,20 @@ def test_a_jetson_nano(tree: Tree) -> None:
     assert "constant" in readings.unmet["temperatures_c.PMIC-Die"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "text", "celsius"), [("PMIC-Die", "120000\n", 120), ("CPU-therm", "50000\n", 50), ("cpu", "100000", 100)]
+)
+def test_what_only_looks_like_the_constant(zone: str, text: str, celsius: float) -> None:
+    """120 degrees are the power chip's alarm."""
+    assert thermal.parse_temperature(zone, text) == celsius
+
+
+@pytest.mark.parametrize("text", ["50000\n", "100000\n"])
+def test_the_power_chip_of_a_nano_is_not_measured(text: str) -> None:
+    with pytest.raises(ValueError, match="a constant of this sensor"):
+        thermal.parse_temperature("PMIC-Die", text)
+
+
 @pytest.mark.parametrize("text", ["-256000\n", "-274000\n", "\n", "<unknown>\n", "4 2"])
 def test_what_is_no_temperature_is_left_out_with_the_reason(tree: Tree, text: str) -> None:
     readings = Thermal(tree(zones({"gpu-thermal": text, "cpu-thermal": "-5500\n"}))).read()
@@ -124,6 +138,58 @@ def test_clocks_are_held_by_the_governor_or_the_limits(tree: Tree, cpus: dict[st
     assert (readings.power_mode, readings.clocks_held) == (mode, held)
 
 
+def test_the_highest_clocks_that_are_allowed(tree: Tree) -> None:
+    readings = Thermal(tree(cpufreq(0) | cpufreq(1) | {f"{CPU}1/cpufreq/scaling_max_freq": "918000\n"})).read()
+    assert readings.clock_limits_mhz == {"cpu0": 1428, "cpu1": 918}
+
+
+def test_a_cpu_that_is_off_is_left_out(tree: Tree) -> None:
+    """Its folder stays, and the kernel answers EBUSY: here, no file is there at all."""
+    off = {f"{CPU}1/online": "0\n", f"{CPU}1/cpufreq/related_cpus": "1\n"}
+    readings = Thermal(tree(cpufreq(0, governor="performance") | {f"{CPU}0/online": "1\n"} | off)).read()
+    assert readings.clocks_mhz == {"cpu0": 1428}
+    assert (readings.power_mode, readings.clocks_held) == ("performance", True)
+    assert not [key for key in readings.unmet if "cpu1" in key]
+
+
+def cooling(*devices: tuple[str, str]) -> dict[str, str]:
+    folder = "sys/class/thermal/cooling_device{}"
+    files: dict[str, str] = {}
+    for number, (kind, state) in enumerate(devices):
+        files |= {f"{folder.format(number)}/type": f"{kind}\n", f"{folder.format(number)}/cur_state": state}
+    return files
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Processor",
+        "thermal-cpufreq-0",
+        "cpufreq-cpu0",
+        "thermal-devfreq-1",
+        "devfreq-17000000.gpu",
+        "cpu-throttle-alert",
+        "gpu-balanced",
+    ],
+)
+def test_what_holds_clocks_down(tree: Tree, kind: str) -> None:
+    root = tree(cooling((kind, "2\n"), ("pwm-fan", "3\n"), (kind, "1\n"), ("Processor", "0\n")))
+    assert Thermal(root).read().throttled_by == (kind,)
+
+
+@pytest.mark.parametrize("kind", ["pwm-fan", "Fan", "hot-surface-alert", "intel_powerclamp", "user-set-speed"])
+def test_what_cools_without_holding_clocks_down(tree: Tree, kind: str) -> None:
+    readings = Thermal(tree(cooling((kind, "1\n")))).read()
+    assert readings.throttled_by == ()
+    assert "throttled_by" not in readings.unmet
+
+
+def test_a_state_that_cannot_be_read_is_not_taken_for_none(tree: Tree) -> None:
+    readings = Thermal(tree(cooling(("cpu-throttle-alert", "<busy>\n")))).read()
+    assert readings.throttled_by is None
+    assert "<busy>" in readings.unmet["throttled_by"]
+
+
 def test_throttle_counters_are_summed(tree: Tree) -> None:
     folder = "thermal_throttle"
     root = tree(
@@ -141,4 +207,12 @@ def test_a_virtual_machine_has_none_of_it_and_says_so(tree: Tree) -> None:
     readings = Thermal(tree({})).read()
     assert (readings.temperatures_c, readings.clocks_mhz) == ({}, {})
     assert (readings.power_mode, readings.clocks_held, readings.throttle_events) == (None, None, None)
-    assert readings.unmet.keys() == {"temperatures_c", "clocks_mhz", "power_mode", "clocks_held", "throttle_events"}
+    assert readings.unmet.keys() == {
+        "temperatures_c",
+        "clocks_mhz",
+        "clock_limits_mhz",
+        "power_mode",
+        "clocks_held",
+        "throttle_events",
+        "throttled_by",
+    }

@@ -71,6 +71,61 @@ def test_clocks_that_cannot_be_compared_are_not_judged(clocks: dict[str, float])
     assert "flags.clocks_moved" in verdict.unmet
 
 
+@pytest.mark.parametrize(("before", "after"), [(("gpu-throttle-alert",), ()), ((), ("cpu-throttle-alert",))])
+def test_a_cooling_device_at_work_is_evidence(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    """Also where nothing counts."""
+    uncounted = observation(throttle_events=None, unmet={"throttle_events": "no counters"})
+    for seen in (observation(), uncounted):
+        verdict = judge(replace(seen, throttled_by=before), replace(seen, throttled_by=after), QUIET)
+        assert (verdict.flags, verdict.unmet) == (("throttled",), {})
+
+
+def test_cooling_devices_that_cannot_be_read_leave_it_to_the_counter() -> None:
+    blind = observation(throttled_by=None, unmet={"throttled_by": "no cooling device"})
+    assert judge(blind, blind, QUIET).flags == ()
+    assert judge(blind, replace(blind, throttle_events=4), QUIET).flags == ("throttled",)
+
+
+def moded(mode: str | None, *, limits: dict[str, float] | None = None, held: bool | None = False) -> Observation:
+    """A board whose clocks follow the load, in a mode."""
+    seen = observation(
+        clock_limits_mhz=limits or {}, clocks_held=held, unmet={} if held is not None else {"clocks_held": "no GPU"}
+    )
+    return replace(seen, conditions=seen.conditions.model_copy(update={"power_mode": mode}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (moded("15W"), moded("25W")),
+        (moded("15W", held=None), moded("25W", held=None)),
+        (moded("15W", limits={"gpu": 918}), moded("15W", limits={"gpu": 612})),
+        (moded("15W", limits={"cpu0": 1510, "gpu": 612}), moded("15W", limits={"cpu0": 1510, "gpu": 918})),
+        (moded("15W", held=True), moded("15W", held=False)),
+        (moded("15W", held=False), moded("15W", held=True)),
+    ],
+    ids=["mode", "mode of clocks unknown", "cap lower", "cap higher", "let go", "caught"],
+)
+def test_a_setting_that_changed_is_told_though_clocks_follow_the_load(before: Observation, after: Observation) -> None:
+    verdict = judge(before, after, QUIET)
+    assert (verdict.flags, verdict.unmet) == (("clocks_moved",), {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (moded("15W", limits={"gpu": 918}), moded("15W")),
+        (moded(None, limits={"gpu": 918}), moded("15W", limits={"gpu": 918})),
+        (moded("15W"), moded(None, limits={"cpu0": 1510})),
+    ],
+    ids=["limit after unknown", "mode before unknown", "mode after unknown"],
+)
+def test_a_setting_that_is_known_once_is_not_compared(before: Observation, after: Observation) -> None:
+    verdict = judge(before, after, QUIET)
+    assert verdict.flags == ()
+    assert "follow the load" in verdict.unmet["flags.clocks_moved"]
+
+
 def test_heat_alone_is_no_evidence_of_throttling() -> None:
     unseen = observation(throttle_events=None, unmet={"throttle_events": "no counters"})
     verdict = judge(unseen, unseen, QUIET)

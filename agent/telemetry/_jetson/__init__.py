@@ -1,0 +1,1 @@
+"""The parts of the source `jetson`: pure parsers, thin reads."""
