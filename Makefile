@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 
-.PHONY: help demo dev test pycuda lint bench clean
+.PHONY: help demo dev test test-of-boards test-of-hosts pycuda lint bench board-kit clean
 
 help:
 	@echo "make demo    a model and its compressed form: fitted onto this machine, asked, judged, measured"
@@ -12,6 +12,7 @@ help:
 	@echo "make pycuda  a PyCUDA for the tests of it, which are skipped without"
 	@echo "make dev     all that development needs"
 	@echo "make lint    formatting, types, imports, the worker's language floor"
+	@echo "make board-kit   one archive with all that a board needs to become one: deploy/README.md"
 	@echo "make bench   side-by-side measurements against the bare runtime (minutes, on a quiet machine)"
 
 # A stamp per set of extras, renewed when pyproject.toml changes: a second `make` does nothing.
@@ -47,15 +48,29 @@ pycuda: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(BIN)/python tests/environments.py
-	# One BLAS thread: with more, tests that run beside each other wait for each other.
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-of-boards test-of-hosts
+
+# Two halves beside each other. One BLAS thread: with more, they would wait for each other.
+OF_BOARDS := tests/agent tests/conformance tests/contract tests/deploy tests/tensorrt_stand_in
+test-of-boards:
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest $(OF_BOARDS)
+test-of-hosts:
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest tests $(addprefix --ignore=,$(OF_BOARDS))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --external-sources --check-sourced --source-path=deploy deploy/install.sh
 	$(BIN)/vermin --target=3.6- --eval-annotations --violations --no-tips --quiet agent/worker
+
+# For a board whose system has no Python from 3.11 on: STANDALONE="--python ARCHIVE" takes one that is here already.
+STANDALONE ?= --fetch-python
+board-kit: $(VENV)/.host
+	rm -rf build/board-kit && mkdir -p build/board-kit
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/board-kit .
+	$(BIN)/python -m deploy.kit --wheel build/board-kit/boardfit-*.whl $(STANDALONE) -o build/boardfit-kit.tar
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from agent import calibration, golden
+from agent.building import Builder, OnLine
 from agent.dataplane import Dataplane, Served
-from agent.errors import AgentError, NameTakenError, NothingToRollBackError
+from agent.errors import AgentError, NameTakenError, NothingToRollBackError, WorkerRefusedError
 from agent.exclusive import OnStage
 from agent.golden import Proof
 from agent.loading import Deployment, Limits
@@ -21,7 +22,11 @@ from agent.supervisor import FindLaunch, Supervisor
 from agent.uncancelled import committed, whole
 from contract.api import Activation, ModelState
 
+_NOT_LOADED = frozenset({"load_failed", "engine_mismatch"})  # agent/worker/errors.py: the file itself is at fault
 _log = logging.getLogger(__name__)
+
+
+def _unheard(_text: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,22 @@ class Activator:
 
     repository: Repository
     dataplane: Dataplane
+    builder: Builder
     find_launch: FindLaunch
     limits: Limits
     stop_first: bool
 
-    async def activate(self, name: str, bundle: str, on_stage: OnStage, *, temporary: bool = False) -> Activation:
-        """Serves `bundle` as `name`, from the first request after the return on. NameTakenError.
+    async def activate(
+        self,
+        name: str,
+        bundle: str,
+        on_stage: OnStage,
+        on_line: OnLine = _unheard,
+        *,
+        temporary: bool = False,
+        stop_others: bool = False,
+    ) -> Activation:
+        """Serves `bundle` as `name`, from the first request after the return on. NameTakenError, BuildNeedsBoardError.
 
         Cancelled or failed before the switch, it leaves what was served; after the switch it is too late to cancel.
         """
@@ -47,21 +62,22 @@ class Activator:
                 served = self.dataplane.models.get(name)
                 if served and _serves(served.supervisor, bundle):
                     return await self._confirmed(served.supervisor, temporary, on_stage)
+                deployment = await self.builder.built(deployment, on_stage, on_line, stop_others=stop_others)
                 async with self._room(served, on_stage) as stopped_at:
                     new, proof = await self._take_over(deployment, on_stage)
                 return await committed(self._switch(new, served, proof, stopped_at, on_stage))
 
-    async def rollback(self, name: str, on_stage: OnStage) -> Activation:
+    async def rollback(self, name: str, on_stage: OnStage, on_line: OnLine = _unheard) -> Activation:
         """Serves the version before this one again; rolling back twice ends here."""
         record = self.repository.record(name)
         if record.previous is None:
             raise NothingToRollBackError(f"{name!r} has no version before this one", "deploy another version first")
-        return await self.activate(name, record.previous, on_stage, temporary=record.temporary)
+        return await self.activate(name, record.previous, on_stage, on_line, temporary=record.temporary)
 
-    async def load(self, name: str, on_stage: OnStage) -> Activation:
+    async def load(self, name: str, on_stage: OnStage, on_line: OnLine = _unheard) -> Activation:
         """Starts a model that is STOPPED or FAILED, and proves it."""
         record = self.repository.record(name)
-        return await self.activate(name, record.active, on_stage, temporary=record.temporary)
+        return await self.activate(name, record.active, on_stage, on_line, temporary=record.temporary)
 
     async def remove(self, name: str) -> None:
         """Forgets the model, its previous version too; requests in flight are served. BoardHeldError in a bench."""
@@ -89,7 +105,33 @@ class Activator:
                     self.dataplane.models[name] = Served(supervisor)
             for name, served in self.dataplane.models.items():
                 with _logged(name):
-                    await served.supervisor.start()
+                    await self._start_again(served.supervisor)
+
+    async def _start_again(self, supervisor: Supervisor) -> None:
+        """What it was built to may have to be built anew: the board's system can be another one by now."""
+        try:
+            built = await self.builder.built(supervisor.deployment, _unheard, _unheard, stop_others=True)
+        except AgentError as error:
+            await supervisor.fail(error.message)
+            raise
+        supervisor.deployment = built
+        await self._start(supervisor)
+
+    async def _start(self, supervisor: Supervisor) -> None:
+        """An engine that its own runtime does not take is built anew by the next deploy."""
+        try:
+            await supervisor.start()
+        except WorkerRefusedError as error:
+            engine = supervisor.deployment.engine
+            if engine and error.code in _NOT_LOADED:
+                await asyncio.to_thread(self.builder.engines.reject, engine)
+            raise
+
+    async def _prove(self, supervisor: Supervisor, on_stage: OnStage) -> Proof:
+        on_stage("loading")
+        await self._start(supervisor)
+        on_stage("running the golden inputs")
+        return await golden.prove(supervisor)
 
     @asynccontextmanager
     async def _room(self, served: Served | None, on_stage: OnStage) -> AsyncIterator[float | None]:
@@ -123,7 +165,10 @@ class Activator:
         """What is served already: proven again, and its threshold found again, as the runtime may be another."""
         on_stage("running the golden inputs")
         proof = await golden.prove(supervisor)
-        confirmed = replace(supervisor.deployment, temporary=temporary, threshold=await _found(supervisor, on_stage))
+        engine, threshold = supervisor.deployment.engine, await _found(supervisor, on_stage)
+        confirmed = replace(
+            supervisor.deployment, temporary=temporary, threshold=threshold, engine=engine and engine.found()
+        )
         await committed(asyncio.to_thread(self._record, confirmed))
         supervisor.deployment = confirmed
         return self._outcome(supervisor, proof, 0.0, unchanged=True)
@@ -132,7 +177,7 @@ class Activator:
         """Up to the point of no return, which is the record on disk. Nothing runs where anything fails."""
         new = Supervisor(deployment, self.find_launch, self.limits)
         try:
-            proof = await _started(new, on_stage)
+            proof = await self._prove(new, on_stage)
             new.deployment = replace(new.deployment, threshold=await _found(new, on_stage))
             await committed(asyncio.to_thread(self._record, new.deployment))
         except BaseException:
@@ -171,7 +216,7 @@ class Activator:
         if old.state is not ModelState.STOPPED or self.dataplane.closing:
             return
         try:
-            await _started(old, _unheard)
+            await self._prove(old, _unheard)
         except AgentError as error:  # the error that matters is the first; `host models` shows this one
             await old.fail(error.message)
 
@@ -190,9 +235,13 @@ class Activator:
 
     async def _remove_unused(self) -> None:
         try:
-            await asyncio.to_thread(self.repository.remove_unused)
+            await asyncio.to_thread(self._remove_unused_now)
         except OSError:
             _log.exception("bundles that nobody needs could not be removed")
+
+    def _remove_unused_now(self) -> None:
+        self.repository.remove_unused()
+        self.builder.engines.remove_unused(self.repository.models())
 
     def _outcome(self, supervisor: Supervisor, proof: Proof, outage_s: float, unchanged: bool = False) -> Activation:
         deployment, loaded = supervisor.deployment, supervisor.loaded
@@ -213,18 +262,12 @@ class Activator:
             threshold_model=score and score.threshold,
             threshold_board=deployment.threshold,
             good_count=len(manifest.good_images),
+            build=deployment.engine.build if deployment.engine else None,
         )
 
 
 def _serves(supervisor: Supervisor, bundle: str) -> bool:
     return supervisor.state is ModelState.READY and supervisor.deployment.bundle == bundle
-
-
-async def _started(supervisor: Supervisor, on_stage: OnStage) -> Proof:
-    on_stage("loading")
-    await supervisor.start()
-    on_stage("running the golden inputs")
-    return await golden.prove(supervisor)
 
 
 async def _found(supervisor: Supervisor, on_stage: OnStage) -> float | None:
@@ -246,6 +289,3 @@ def _logged(name: str) -> Iterator[None]:
         yield
     except (AgentError, OSError) as error:
         _log.error("%s is not served: %s", name, error)
-
-
-def _unheard(_stage: str) -> None: ...

@@ -1,12 +1,17 @@
-"""One trial: `runs` runs of batch 1 in a fresh worker, the board held. What is measured: contract/results.py."""
+"""One trial: `runs` runs of batch 1 in a fresh worker, the board held. What is measured: contract/results.py.
+
+A profile of the layers' times is taken the same way, apart from it.
+"""
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agent import bench_inputs, decision
 from agent.arena import Arena
-from agent.dataplane import Dataplane
+from agent.dataplane import Dataplane, Served
 from agent.errors import RecentTrafficError
 from agent.jobs import RunningJob
 from agent.loading import Deployment, Limits, start_worker
@@ -16,7 +21,7 @@ from agent.telemetry import BoardDescription, CpuShare, MemoryFall, Sensors
 from agent.trial import Trial, environment, measurement
 from agent.uncancelled import whole
 from agent.worker import wire
-from contract.api import BenchRequest, Measurement
+from contract.api import BenchRequest, LayerProfile, LayerTime, Measurement, ProfileRequest
 from contract.profile import Profile
 from contract.results import Environment
 
@@ -35,7 +40,7 @@ class Bencher:
     sensors: Sensors
     board: BoardDescription
 
-    def check(self, request: BenchRequest) -> None:
+    def check(self, request: BenchRequest | ProfileRequest) -> None:
         """Before the job begins. NotFoundError; RecentTrafficError where the board is in use."""
         subject = self.dataplane.pick(request.model)
         # Whoever measures a temporary model has deployed it: its requests are their own.
@@ -49,22 +54,55 @@ class Bencher:
 
     async def run(self, request: BenchRequest, job: RunningJob) -> Measurement:
         """Holds the board, measures, and puts everything back: also when it is cancelled or fails."""
-        holder = f"a bench of {request.model!r}"
-        async with self.dataplane.board.held(holder, job.stage):
-            supervisor = self.dataplane.pick(request.model).supervisor
+        async with self._emptied(f"a bench of {request.model!r}", request.model, job) as (served, stopped):
+            supervisor = served.supervisor
             launch = await supervisor.launch()
-            job.stage("waiting for the requests in flight")
-            for served in self.dataplane.models.values():
-                await served.supervisor.drained()
-            emptied = sorted(self.dataplane.models) if self.profile.shares_memory else []
-            async with self.dataplane.stopped(emptied, holder) as stopped:
-                before = await asyncio.to_thread(self.sensors.observe)
-                trial = await self._measure(supervisor.deployment, launch, request, job)
-                after = await asyncio.to_thread(self.sensors.observe)
-                job.stage("putting things back")
+            before = await asyncio.to_thread(self.sensors.observe)
+            trial = await self._measure(supervisor.deployment, launch, request, job)
+            after = await asyncio.to_thread(self.sensors.observe)
+            job.stage("putting things back")
         return measurement(
             supervisor.deployment, trial, self.board, self.profile.headline_memory, before, after, stopped
         )
+
+    async def profile_layers(self, request: ProfileRequest, job: RunningJob) -> LayerProfile:
+        """The same with the times of the layers. WorkerRefusedError (unsupported) where the runtime cannot tell."""
+        async with self._emptied(f"a profile of {request.model!r}", request.model, job) as (served, _):
+            deployment = served.supervisor.deployment
+            arena = Arena(deployment.manifest.signature, 1)
+            try:
+                job.stage("loading")
+                launch = await served.supervisor.launch()
+                worker, loaded = await start_worker(deployment, launch, arena, self.limits)
+                try:
+                    job.stage("profiling")
+                    message = {"op": "profile", "slot": 0, "runs": request.runs}
+                    deadline_s = self.limits.start_timeout_s + request.runs * self.limits.request_timeout_s
+                    layers = (await worker.request(message, deadline_s))["layers"]
+                finally:
+                    await whole(worker.kill())
+            finally:
+                arena.close()
+        return LayerProfile(
+            model=request.model,
+            bundle=deployment.bundle,
+            runs=request.runs,
+            layers=tuple(LayerTime(name=name, mean_ms=mean_ms) for name, mean_ms in layers),
+            runtime=deployment.manifest.runtime.key,
+            runtime_version=loaded.runtime_version,
+        )
+
+    @asynccontextmanager
+    async def _emptied(self, holder: str, model: str, job: RunningJob) -> AsyncIterator[tuple[Served, list[str]]]:
+        """Holds the board; where memory or an accelerator is shared, nothing else runs: which models were stopped."""
+        async with self.dataplane.board.held(holder, job.stage):
+            served = self.dataplane.pick(model)
+            job.stage("waiting for the requests in flight")
+            for each in self.dataplane.models.values():
+                await each.supervisor.drained()
+            emptied = sorted(self.dataplane.models) if self.profile.shares_memory else []
+            async with self.dataplane.stopped(emptied, holder) as stopped:
+                yield served, stopped
 
     async def _measure(self, deployment: Deployment, launch: Launch, request: BenchRequest, job: RunningJob) -> Trial:
         """In a fresh worker, which is gone afterwards, as is its arena."""

@@ -11,6 +11,7 @@ from agent.errors import WorkerCrashedError, WorkerRefusedError, WorkerTimeoutEr
 from agent.worker import wire
 
 OnProgress = Callable[[int, int], None]
+OnLine = Callable[[str], None]
 DIED = "the worker died"
 GARBAGE = "the worker sent garbage"
 
@@ -19,28 +20,50 @@ _ABSENT = object()
 _FIGURE = (int, float, type(None))
 # What each reply must hold (agent/worker/wire.py): a worker out of its mind can still send well-formed JSON.
 _REPLIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
-    "load": {"runtime_version": str, "baseline_bytes": _FIGURE, "load_peak_bytes": _FIGURE, "unmet": dict},
+    "load": {
+        "runtime_version": str,
+        "baseline_bytes": _FIGURE,
+        "available_bytes": _FIGURE,
+        "load_peak_bytes": _FIGURE,
+        "details": dict,
+        "unmet": dict,
+    },
     "infer": {"run_ns": int, "accelerator_ns": _FIGURE},
-    "bench": {"run_peak_bytes": _FIGURE, "accelerator_ns": _FIGURE, "unmet": dict},
+    "bench": {"run_peak_bytes": _FIGURE, "accelerator_ns": _FIGURE, "accelerator_bytes": _FIGURE, "unmet": dict},
+    "profile": {"layers": list},
+    "identify": {"runtime_version": str, "architecture": str},
+    "parse": {"problems": list},
+    "build": {"engine_bytes": int, "build_peak_bytes": _FIGURE, "unmet": dict},
 }
 
 
 class _Pending:
     """A request under way. Its deadline starts anew with each sign of progress: busy is not dead."""
 
-    def __init__(self, operation: str, deadline_s: float, on_progress: OnProgress | None) -> None:
+    def __init__(
+        self, operation: str, deadline_s: float, on_progress: OnProgress | None, on_line: OnLine | None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self.reply: asyncio.Future[wire.Message] = self._loop.create_future()
         self._operation = operation
         self._deadline_s = deadline_s
         self._on_progress = on_progress
+        self._on_line = on_line
         self._timer = self._loop.call_later(deadline_s, self._time_out)
 
     def take(self, message: wire.Message) -> None:
         """One message with this request's id. BrokenFrameError where it is not what the wire says."""
         if "progress" in message:
             progress = _of(dict, message["progress"])
-            self._progress(_of(int, progress.get("done")), _of(int, progress.get("total")))
+            self._live()
+            done, total = _of(int, progress.get("done")), _of(int, progress.get("total"))
+            if self._on_progress:
+                self._on_progress(done, total)
+        elif "line" in message:
+            self._live()
+            line = _of(str, message["line"])
+            if self._on_line:
+                self._on_line(line)
         elif "error" in message:
             self.fail(_refusal(_of(dict, message["error"])))
         else:
@@ -49,11 +72,9 @@ class _Pending:
                 _of(kind, reply.get(key, _ABSENT))
             self.reply.set_result(reply)
 
-    def _progress(self, done: int, total: int) -> None:
+    def _live(self) -> None:
         self.cancel_timer()
         self._timer = self._loop.call_later(self._deadline_s, self._time_out)
-        if self._on_progress:
-            self._on_progress(done, total)
 
     def cancel_timer(self) -> None:
         self._timer.cancel()
@@ -89,7 +110,11 @@ class Channel(asyncio.Protocol):
         return channel
 
     async def request(
-        self, message: wire.Message, deadline_s: float, on_progress: OnProgress | None = None
+        self,
+        message: wire.Message,
+        deadline_s: float,
+        on_progress: OnProgress | None = None,
+        on_line: OnLine | None = None,
     ) -> wire.Message:
         """Sends one request and waits for its reply.
 
@@ -100,7 +125,7 @@ class Channel(asyncio.Protocol):
             raise _gone(self.closed.result())
         number = next(self._ids)
         frame = wire.pack({**message, "id": number})
-        pending = self._pending[number] = _Pending(message["op"], deadline_s, on_progress)
+        pending = self._pending[number] = _Pending(message["op"], deadline_s, on_progress, on_line)
         try:
             self._transport.write(frame)
             return await pending.reply

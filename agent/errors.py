@@ -20,6 +20,7 @@ AgentError
         NothingToRollBackError    there is no version before this one
         ModelBusyError            another change of the same model is under way
         NameTakenError            a temporary model would take the place of one that is to stay
+        BuildNeedsBoardError      a build takes all of the board's memory, and other models are served
         RecentTrafficError        the board served requests in the last minute; a bench needs `interrupt`
     UnavailableError          try again: carries the seconds after which
         QueueFullError            the model's queue is full
@@ -137,6 +138,10 @@ class ModelBusyError(ConflictError):
 
 class NameTakenError(ConflictError):
     code = "name_taken"
+
+
+class BuildNeedsBoardError(ConflictError):
+    code = "build_needs_board"
 
 
 class RecentTrafficError(ConflictError):

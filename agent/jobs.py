@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from agent.errors import AgentError, ModelBusyError, NotFoundError
-from contract.api import Activation, ErrorReply, Job, JobState, Measurement
+from contract.api import Activation, ErrorReply, Job, JobState, LayerProfile, Measurement
 
 KEPT_JOBS = 50
 KEPT_SAMPLE_BYTES = 64 << 20  # of all benches together: 8 million runs
-Kind = Literal["activate", "bench"]
+KEPT_LINES = 50
+Kind = Literal["activate", "bench", "profile"]
 _log = logging.getLogger(__name__)
 
 
@@ -34,6 +35,11 @@ class RunningJob:
     def progress(self, done: int, total: int) -> None:
         self.update(done=done, total=total)
 
+    def line(self, text: str) -> None:
+        """What a builder says: the last of it can be read."""
+        lines = (*self.state.lines, text)[-KEPT_LINES:]
+        self.update(lines=lines, line_count=self.state.line_count + 1)
+
     def update(self, **changes: object) -> None:
         self.state = self.state.model_copy(update={**changes, "revision": self.state.revision + 1})
         self._changed.set()
@@ -48,8 +54,9 @@ class RunningJob:
         return self.state
 
 
-Outcome = Activation | Measurement
+Outcome = Activation | Measurement | LayerProfile
 Work = Callable[[RunningJob], Awaitable[Outcome]]
+_KEYS = {Activation: "activation", Measurement: "measurement", LayerProfile: "layer_profile"}
 
 
 class Jobs:
@@ -131,8 +138,7 @@ def _settle(job: RunningJob, task: asyncio.Task[Outcome]) -> None:
     error = task.exception()
     if error is None:
         outcome = task.result()
-        key = "activation" if isinstance(outcome, Activation) else "measurement"
-        job.update(state=JobState.DONE, stage="done", **{key: outcome})
+        job.update(state=JobState.DONE, stage="done", **{_KEYS[type(outcome)]: outcome})
     elif isinstance(error, AgentError):
         job.update(state=JobState.FAILED, error=ErrorReply(error=error.message, code=error.code, hint=error.hint))
     else:  # the outer edge of a task: nobody else would hear of it

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.arena import Arena
+from agent.engines import Engine
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
 from contract.manifest import Manifest, Score
@@ -20,7 +21,8 @@ class Deployment:
     """A version of a model on this disk.
 
     `threshold` was found on this board (calibration.py); None where it was not: the model's own counts, if it has one.
-    `temporary`: see `contract.api.ActivateRequest`.
+    `temporary`: see `contract.api.ActivateRequest`. `engine`: what this board has built of the model's file and loads
+    instead; None where it loads the file itself.
     """
 
     name: str
@@ -29,6 +31,12 @@ class Deployment:
     folder: Path
     threshold: float | None = None
     temporary: bool = False
+    engine: Engine | None = None
+
+    @property
+    def artifact(self) -> Path:
+        """What the runtime loads."""
+        return self.engine.path if self.engine else self.folder / self.manifest.runtime.file
 
     @property
     def score(self) -> Score | None:
@@ -63,13 +71,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a worker says once it has loaded its model; `unmet` has the reason of a figure that is None."""
+    """What a worker says once it has loaded its model; `unmet` has the reason of a figure that is None.
+
+    `available_bytes`: MemAvailable of the board when the runtime was initialised, as `baseline_bytes` is of the worker.
+    """
 
     runtime_version: str
     python_version: str
     baseline_bytes: int | None
+    available_bytes: int | None
     load_peak_bytes: int | None
     load_s: float
+    details: dict[str, str]
     unmet: dict[str, str]
 
 
@@ -88,8 +101,10 @@ async def start_worker(
         runtime_version=reply["runtime_version"],
         python_version=worker.python_version,
         baseline_bytes=reply["baseline_bytes"],
+        available_bytes=reply["available_bytes"],
         load_peak_bytes=reply["load_peak_bytes"],
         load_s=time.monotonic() - began,
+        details={str(name): str(text) for name, text in reply["details"].items()},
         unmet=reply["unmet"],
     )
 
@@ -99,7 +114,7 @@ def _load_message(deployment: Deployment, arena: Arena) -> wire.Message:
     return {
         "op": "load",
         "runtime": runtime.key,
-        "path": str(deployment.folder / runtime.file),
+        "path": str(deployment.artifact),
         "options": dict(runtime.options),
         "inputs": [spec.model_dump(mode="json") for spec in signature.inputs],
         "outputs": [spec.model_dump(mode="json") for spec in signature.outputs],

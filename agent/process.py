@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 from collections import deque
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from agent import worker_folder
 from agent.arena import Arena
-from agent.channel import DIED, Channel, OnProgress
+from agent.channel import DIED, Channel, OnLine, OnProgress
 from agent.errors import WorkerCrashedError, WorkerFailedError, WorkerTimeoutError
 from agent.worker import wire
 
@@ -84,11 +85,15 @@ class WorkerProcess:
         self.python_version = str(said.get("python"))
 
     async def request(
-        self, message: wire.Message, deadline_s: float, on_progress: OnProgress | None = None
+        self,
+        message: wire.Message,
+        deadline_s: float,
+        on_progress: OnProgress | None = None,
+        on_line: OnLine | None = None,
     ) -> wire.Message:
         """As Channel.request; a worker that crashed or timed out under it is ended, and the message says how."""
         try:
-            return await self.channel.request(message, deadline_s, on_progress)
+            return await self.channel.request(message, deadline_s, on_progress, on_line)
         except WorkerTimeoutError as error:
             await self.kill(error.message)
             raise
@@ -124,10 +129,18 @@ class WorkerProcess:
             return reason
         return _in_words(status) + self._last_line()
 
+    def printed(self, pattern: re.Pattern[str]) -> str | None:
+        """The last of what it has printed lately that matches; None where nothing does."""
+        return next((found.group() for line in reversed(self._lines()) if (found := pattern.search(line))), None)
+
     def _last_line(self) -> str:
+        return next(
+            (f"; it last printed: {line.strip()[:300]}" for line in reversed(self._lines()) if line.strip()), ""
+        )
+
+    def _lines(self) -> list[str]:
         text = b"".join(self._printed).decode("utf-8", "replace")
-        lines = "".join(char if char.isprintable() else "\n" for char in text).split("\n")
-        return next((f"; it last printed: {line.strip()[:300]}" for line in reversed(lines) if line.strip()), "")
+        return "".join(char if char.isprintable() else "\n" for char in text).split("\n")
 
     async def _read_output(self) -> None:
         assert self._process.stdout is not None

@@ -5,6 +5,7 @@ DATA/bundles/ID/               a complete bundle: manifest.json and its files, h
 DATA/bundles/.ID/              one that is being made or removed
 DATA/models/NAME.json          which bundle the model is, and which it was before; the threshold found for it here.
                                Of a temporary model there is none: it ends with the agent
+DATA/engines/                  what this board has built of them (engines.py)
 DATA/lock                      held by the one agent that uses the directory
 
 Methods that write sync what they wrote: call them off the event loop.
@@ -18,7 +19,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -149,6 +150,16 @@ class Repository:
                 if manifest.stat().st_mtime < before:
                     manifest.unlink()
             self.blobs.remove_unused()
+
+    def models(self) -> set[str]:
+        """The sha256 of every model's file in the bundles that are here, but for those we could not serve."""
+        found = set()
+        with self._changing:
+            for folder in filter(_is_intact, self._bundles.iterdir()):
+                with suppress(IncompleteBundleError):  # of another version of boardfit: it has to come again
+                    manifest = _manifest(folder / MANIFEST_FILE)
+                    found.add(manifest.files[manifest.runtime.file].sha256)
+        return found
 
     def _has(self, bundle: str) -> bool:
         """Whether the bundle is here. Who asks needs it: it stays for another hour."""

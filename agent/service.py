@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from agent.activation import Activator
 from agent.bench import Bencher
+from agent.building import Builder
 from agent.dataplane import Dataplane
+from agent.engines import Engines
 from agent.exclusive import Board
 from agent.expiry import Expiry
 from agent.jobs import Jobs
@@ -53,7 +55,9 @@ class Service:
         repository = Repository(settings.data_dir, settings.max_file_bytes)
         dataplane = Dataplane(Board())
         limits = Limits(profile.queue_length, profile.start_timeout_s, profile.request_timeout_s)
-        activator = Activator(repository, dataplane, pythons.launch, limits, profile.switching == "stop-first")
+        board = describe(profile)
+        builder = Builder(Engines(settings.data_dir), dataplane, pythons.launch, profile.build, board.os_image)
+        activator = Activator(repository, dataplane, builder, pythons.launch, limits, profile.switching == "stop-first")
         jobs = Jobs()
         return cls(
             settings=settings,
@@ -62,7 +66,7 @@ class Service:
             dataplane=dataplane,
             pythons=pythons,
             activator=activator,
-            bencher=Bencher(repository, dataplane, profile, limits, sensors, describe(profile)),
+            bencher=Bencher(repository, dataplane, profile, limits, sensors, board),
             jobs=jobs,
             expiry=Expiry(dataplane, jobs, activator, settings.temporary_idle_s),
             sensors=sensors,

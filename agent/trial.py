@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from agent.engines import Engine
 from agent.loading import Deployment, Loaded
 from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad, judge
 from agent.worker import wire
@@ -32,7 +33,7 @@ def measurement(
 ) -> Measurement:
     """All of it. `headline`: which peak `peak_memory_bytes` is."""
     validity = judge(before, after, trial.other_load)
-    peaks = memory(trial, headline)
+    peaks = memory(deployment, trial, headline)
     return Measurement(
         model=deployment.name,
         bundle=deployment.bundle,
@@ -47,7 +48,7 @@ def measurement(
         | before.unmet
         | after.unmet
         | validity.unmet
-        | _unmet_memory(peaks, trial)
+        | _unmet_memory(peaks, trial, deployment.engine)
         | _unmet_times(trial, scored=deployment.manifest.score is not None),
     )
 
@@ -61,38 +62,48 @@ def environment(
         runtime=deployment.manifest.runtime.key,
         runtime_version=loaded.runtime_version,
         runtime_options=deployment.manifest.runtime.options,
+        runtime_details=loaded.details,
         before=before.conditions,
         after=after.conditions if after else None,
     )
 
 
-def memory(trial: Trial, headline: Literal["process", "system"]) -> Memory:
-    """The peaks; none of them a sum."""
-    baseline, load_peak, run_peak = (
-        trial.loaded.baseline_bytes,
-        trial.loaded.load_peak_bytes,
-        trial.reply["run_peak_bytes"],
-    )
-    system_delta = trial.fall.greatest_fall_bytes
+def memory(deployment: Deployment, trial: Trial, headline: Literal["process", "system"]) -> Memory:
+    """The peaks. The headline of a process has what is on its accelerator in it: that is held as long as it runs."""
+    load_peak, run_peak = trial.loaded.load_peak_bytes, trial.reply["run_peak_bytes"]
+    accelerator = trial.reply["accelerator_bytes"]
     process_peak = max((figure for figure in (load_peak, run_peak) if figure is not None), default=None)
-    peak = system_delta if headline == "system" else process_peak
+    if headline == "system":
+        peak, baseline = trial.fall.greatest_fall_bytes, _system_baseline(trial)
+    else:
+        peak = None if process_peak is None else process_peak + (accelerator or 0)
+        baseline = trial.loaded.baseline_bytes
+    engine = deployment.engine
     return Memory(
         peak_memory_bytes=peak,
-        model_peak_bytes=None if peak is None or baseline is None else peak - baseline,
+        model_peak_bytes=None if peak is None or baseline is None else max(0, peak - baseline),
         baseline_bytes=baseline,
-        build_peak_bytes=None,
+        build_peak_bytes=engine.build.build_peak_bytes if engine else None,
         load_peak_bytes=load_peak,
         run_peak_bytes=run_peak,
-        accelerator_peak_bytes=None,
-        system_delta_peak_bytes=system_delta,
+        accelerator_peak_bytes=accelerator,
+        system_delta_peak_bytes=trial.fall.greatest_fall_bytes,
     )
 
 
-def _unmet_memory(peaks: Memory, trial: Trial) -> dict[str, str]:
+def _system_baseline(trial: Trial) -> int | None:
+    """How far MemAvailable had fallen when the runtime was initialised: as its worker read it, and we before it."""
+    before, then = trial.fall.baseline_bytes, trial.loaded.available_bytes
+    return None if before is None or then is None else max(0, before - then)
+
+
+def _unmet_memory(peaks: Memory, trial: Trial, engine: Engine | None) -> dict[str, str]:
     reasons = {
         "build_peak_bytes": "nothing was built on the board",
-        "accelerator_peak_bytes": "the runtime holds no memory of an accelerator",
+        **(engine.build.unmet if engine else {}),
+        "accelerator_peak_bytes": "the runtime holds no memory of an accelerator that is not the board's own",
         "system_delta_peak_bytes": trial.fall.unmet or "MemAvailable was not watched",
+        "baseline_bytes": trial.loaded.unmet.get("available_bytes") or trial.fall.unmet or "the worker does not say",
         "peak_memory_bytes": "the peaks it is taken from are not known",
         "model_peak_bytes": "the peak, or the baseline it is taken from, is not known",
         **trial.loaded.unmet,

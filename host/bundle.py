@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from contract.manifest import (
     MANIFEST_FILE,
+    Build,
     FileEntry,
     Golden,
     Manifest,
@@ -25,6 +26,7 @@ from contract.profile import Profile
 from contract.version import __version__
 from host import images, preprocessing
 from host.errors import InputError, ModelFileError
+from host.facts import version_of
 from host.judging import TRAINING_ERROR, judging_of
 from host.source import read_source
 
@@ -36,6 +38,9 @@ MODEL_FILE = "model.onnx"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.bin", "golden/outputs.bin"
 
 GOLDEN_COUNT = 8
+CALIBRATION_COUNT = 200
+"""Images at most: more change the ranges of an int8 conversion no more, and each has to be run."""
+
 _CONVERT_AGAIN = "convert the model again: host convert"
 _COMPRESS_AGAIN = "compress the original model again"
 _CONVERSION_OPTIONS = {
@@ -109,10 +114,13 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
     if request.model.is_dir():
         return _converted_before(request, profile)
     precision = _precision(request.precision, profile)
-    converted, signature = read_source(request.model, request.input_shapes, profile.runtime, precision, on_step)
-    judging = judging_of(converted.inspection, signature, request.preprocess)
+    # The model as it came is what the board is held against, whatever is done to it for the board.
+    original, signature = read_source(request.model, request.input_shapes, on_step)
+    judging = judging_of(original.inspection, signature, request.preprocess)
+    pictures = _pictures(request, judging.preprocessing, signature)
+    converted = _converted(request, original, profile, precision, pictures, on_step)
     on_step("running the golden inputs on this machine")
-    golden = _golden(request, converted, judging.preprocessing, signature)
+    golden = _golden(request, original, pictures)
     model = _without_inspection(converted.model) if judging.files else converted.model
     files = {MODEL_FILE: model, GOLDEN_INPUTS: golden.inputs, GOLDEN_OUTPUTS: golden.outputs, **judging.files}
     tolerance_db = profile.tolerance_db[precision] if request.tolerance_db is None else request.tolerance_db
@@ -133,8 +141,9 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             outputs=GOLDEN_OUTPUTS,
             tolerance_db=tolerance_db,
         ),
-        weights=converted.weights,
-        rate=_rate(converted.model, request.model.name),
+        weights=original.weights,
+        rate=_rate(original.model, request.model.name),
+        build=Build(precision=precision, typed=converted.typed) if converted.board_steps else None,
         provenance=Provenance(
             source_name=request.model.name,
             source_sha256=_sha256_of(request.model),
@@ -196,27 +205,51 @@ def _rate(model: bytes, name: str) -> float | None:
     return rate
 
 
-def _golden(
-    request: Request, converted: "Converted", image: Preprocessing | None, signature: Signature
-) -> "GoldenData":
+def _pictures(request: Request, image: Preprocessing | None, signature: Signature) -> images.Cases | None:
+    if request.calibrate is None:
+        return None
+    if image is None:
+        raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
+    chosen = images.image_files(request.calibrate)[:CALIBRATION_COUNT]
+    return images.Cases(tuple(chosen), image, signature.inputs[0].dtype)
+
+
+def _converted(
+    request: Request,
+    original: "Converted",
+    profile: Profile,
+    precision: str,
+    pictures: images.Cases | None,
+    on_step: OnStep,
+) -> "Converted":
+    from converters.plan import Target
+
+    target = Target(profile.runtime, precision, version_of(profile))
+    if target.runtime == Target().runtime:
+        return original
+    return read_source(request.model, request.input_shapes, on_step, target, pictures or ())[0]
+
+
+def _golden(request: Request, original: "Converted", pictures: images.Cases | None) -> "GoldenData":
     from converters.errors import ConversionError
     from converters.golden import make_golden
     from converters.reference import OnnxReference
 
-    pictures: list[Any] = []
-    if request.calibrate:
-        if image is None:
-            raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
-        chosen = images.image_files(request.calibrate)[:GOLDEN_COUNT]
-        pictures = [images.prepared(path, image, signature.inputs[0].dtype) for path in chosen]
+    chosen = [case[0] for case in pictures[:GOLDEN_COUNT]] if pictures else []
     try:
-        return make_golden(converted.signature, OnnxReference(converted.model), pictures, GOLDEN_COUNT)
+        return make_golden(original.signature, OnnxReference(original.model), chosen, GOLDEN_COUNT)
     except ConversionError as error:
         raise ModelFileError(f"{request.model.name}: {error.message}", error.hint, error.code) from error
 
 
 def _precision(asked: str | None, profile: Profile) -> str:
     precision = asked or profile.precisions[0]
+    if precision in profile.refused_precisions:
+        raise InputError(
+            f"{profile.title} cannot do {precision}: {profile.refused_precisions[precision]}",
+            f"it takes {', '.join(profile.precisions)}",
+            "refused_precision",
+        )
     if precision not in profile.precisions:
         near = difflib.get_close_matches(precision, profile.precisions, n=1)
         raise InputError(

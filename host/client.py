@@ -26,7 +26,9 @@ from contract.api import (
     BundleStatus,
     Job,
     ModelInfo,
+    ProfileRequest,
     Stats,
+    Tuning,
     UploadStatus,
 )
 from contract.base import Contract, Reply
@@ -39,6 +41,7 @@ from host.transport import CONNECT_TIMEOUT_S, RETRY_S, Transport, as_error, open
 
 POLL_S = 10.0
 JOB_TIMEOUT_S = POLL_S + CONNECT_TIMEOUT_S  # an agent answers at once, or after POLL_S; Ctrl-C waits no longer for it
+TUNE_TIMEOUT_S = 120.0  # three commands, each with a deadline of 30 s at the agent
 INFER_TIMEOUT_S = 300.0  # an agent has deadlines of its own: of the body, of each request in the queue, of the run
 CANCEL_PATIENCE_S = 5.0
 BUSY_PATIENCE_S = 30.0
@@ -122,6 +125,14 @@ class AgentClient:
     def stats(self) -> Stats:
         return self._transport.ask(Stats, "GET", "/stats")
 
+    def tuning(self) -> Tuning:
+        """How the board is set for a bench."""
+        return self._transport.ask(Tuning, "GET", "/v1/tuning")
+
+    def tune(self) -> Tuning:
+        """Sets it, as far as its agent can."""
+        return self._transport.ask(Tuning, "POST", "/v1/tuning", timeout=TUNE_TIMEOUT_S)
+
     def offer(self, manifest: Manifest) -> BundleStatus:
         """Which files of the bundle the agent lacks."""
         return self._say(BundleStatus, "POST", "/v1/bundles", manifest.canonical_json())
@@ -164,8 +175,8 @@ class AgentClient:
             headers={"Content-Length": str(len(content) - offset), "Content-Type": TENSORS},
         )
 
-    def activate(self, model: str, bundle: str, *, temporary: bool = False) -> Job:
-        request = ActivateRequest(bundle=bundle, temporary=temporary)
+    def activate(self, model: str, bundle: str, *, temporary: bool = False, stop_others: bool = False) -> Job:
+        request = ActivateRequest(bundle=bundle, temporary=temporary, stop_others=stop_others)
         return self._start("PUT", f"/v1/models/{quote(model)}", request)
 
     def rollback(self, model: str) -> Job:
@@ -176,6 +187,9 @@ class AgentClient:
 
     def bench(self, request: BenchRequest) -> Job:
         return self._start("POST", "/v1/benches", request)
+
+    def profile_layers(self, request: ProfileRequest) -> Job:
+        return self._start("POST", "/v1/profiles", request)
 
     def _start(self, method: str, path: str, request: Contract | None = None) -> Job:
         """An agent refuses a key that it does not know: one that asks for nothing is left out."""
@@ -213,7 +227,7 @@ class AgentClient:
             raise
         if job.error:
             raise as_error(job.error)
-        if job.activation is None and job.measurement is None:
+        if job.activation is None and job.measurement is None and job.layer_profile is None:
             raise BoardError(
                 f"the {job.kind} of {job.model!r} was cancelled, on the board or by another command",
                 "start it again",

@@ -138,7 +138,7 @@ def _check_further(request: Request, subject: _Subject) -> None:
 def _read(request: Request, progress: Progress) -> _Subject:
     import onnx
 
-    converted, signature = read_source(request.model, request.input_shapes, "ort", "fp32", progress.stage)
+    converted, signature = read_source(request.model, request.input_shapes, progress.stage)
     known = preprocessing.inspection_of(converted.inspection)
     if request.preprocess:
         image: Preprocessing | None = preprocessing.read_file(request.preprocess, signature)

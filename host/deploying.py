@@ -10,24 +10,39 @@ from contract.manifest import Manifest
 from contract.results import BenchRow
 from host.bundle import Bundle
 from host.client import AgentClient
-from host.errors import DoesNotRunError, ResultsError
+from host.errors import BoardError, DoesNotRunError, ResultsError
 from host.progress import Progress, on_job
 
 if TYPE_CHECKING:
     from host.store import Store
 
+NEEDS_BOARD = "build_needs_board"
+"""An agent's error: the board has no memory to build while it serves other models."""
+
 
 def deploy(
-    client: AgentClient, name: str, bundle: Bundle, progress: Progress, open_store: Callable[[], "Store"]
+    client: AgentClient,
+    name: str,
+    bundle: Bundle,
+    progress: Progress,
+    open_store: Callable[[], "Store"],
+    may_stop_others: Callable[[str], bool] = lambda why: False,
 ) -> Activation:
     """Serves `bundle` as `name` on the board of `client`. BoardError, UnreachableError: what was served still is.
 
     DoesNotRunError: that the model does not run there is stored as a result, which the message names.
+    `may_stop_others` is asked, with the board's own words, where a build there needs the whole board.
     """
     progress.stage(f"{client.board}: pushing")
     push(client, bundle, progress)
+    activate = partial(client.activate, name, bundle.manifest.bundle_id)
     try:
-        return activated(client, lambda: client.activate(name, bundle.manifest.bundle_id), progress)
+        try:
+            return activated(client, activate, progress)
+        except BoardError as error:
+            if error.code != NEEDS_BOARD or not may_stop_others(error.message):
+                raise
+        return activated(client, partial(activate, stop_others=True), progress)
     except DoesNotRunError as error:
         kept = _keep_failure(open_store, client.board, name, bundle.manifest, error)
         message = f"{bundle.manifest.provenance.source_name} does not run on {client.board}: {error.message} ({kept})"

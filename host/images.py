@@ -1,8 +1,10 @@
 """A user's folder of images: which files it has, and what a model makes of them."""
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from contract.manifest import Preprocessing
 from host.errors import InputError
@@ -54,3 +56,27 @@ def prepared(path: Path, preprocessing: Preprocessing, dtype: str) -> "NDArray[A
         return preprocess.prepare(preprocess.decode(read(path)), preprocess.Preprocessing(**dict(preprocessing)), dtype)
     except InspectionError as error:
         raise InputError(f"{path}: {error}", error.hint, error.code) from error
+
+
+@dataclass(frozen=True)
+class Cases(Sequence["Sequence[NDArray[Any]]"]):
+    """Images as inputs of a model that has one: each is prepared when it is asked for, as there may be hundreds."""
+
+    paths: tuple[Path, ...]
+    preprocessing: Preprocessing
+    dtype: str
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @overload
+    def __getitem__(self, index: int) -> "Sequence[NDArray[Any]]": ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Sequence[Sequence[NDArray[Any]]]": ...
+
+    def __getitem__(self, index: int | slice) -> "Sequence[Any]":
+        """InputError names the file."""
+        if isinstance(index, slice):
+            return Cases(self.paths[index], self.preprocessing, self.dtype)
+        return [prepared(self.paths[index], self.preprocessing, self.dtype)]

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from contract.api import Job
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 5.0
 BAR_EVERY_S = 0.25
+_LONGEST_LINE = 60  # of a builder's words beside a bar
 
 
 class Progress(Protocol):
@@ -22,10 +23,13 @@ class Progress(Protocol):
         """A new piece of work begins; one that goes on under the same name is told once."""
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
-        """So much of the piece under way is done; `detail` is what there is to say of it."""
+        """So much of the piece under way is done; the total may be unknown (0). `detail` is what there is to say."""
 
     def note(self, text: str) -> None:
         """Something worth a line that stays."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Nothing is drawn within: the user is asked something."""
 
 
 class Lines:
@@ -44,12 +48,15 @@ class Lines:
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
-        if total and now - self._told_at >= LINE_EVERY_S:
+        if (total or detail) and now - self._told_at >= LINE_EVERY_S:
             self._told_at = now
             self._print(f"{self._stage}: {_count(done, total, detail)}")
 
     def note(self, text: str) -> None:
         self._print(text)
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _print(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -70,14 +77,23 @@ class Bar:
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
         now = time.monotonic()
-        if total and (done == total or now - self._told_at >= BAR_EVERY_S):
+        is_last = total and done == total
+        if (total or detail) and (is_last or now - self._told_at >= BAR_EVERY_S):
             self._told_at = now
-            self._bars.update(self._task, completed=done, total=total, count=_count(done, total, detail))
+            self._bars.update(self._task, completed=done, total=total or None, count=_count(done, total, detail))
 
     def note(self, text: str) -> None:
         from rich.text import Text
 
         self._bars.console.print(Text(text))
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def _begin(self, text: str) -> None:
         self._stage = text
@@ -85,13 +101,14 @@ class Bar:
 
 
 def _count(done: int, total: int, detail: str) -> str:
-    return f"{done:,} of {total:,}" + (f", {detail}" if detail else "")
+    count = (f"{done:,} of {total:,}",) if total else ()
+    return ", ".join((*count, *filter(None, (detail,))))
 
 
 def on_job(board: str, progress: Progress, job: Job) -> None:
-    """Tells of a job on a board."""
+    """Tells of a job on a board, and the last of what a builder there says."""
     progress.stage(f"{board}: {job.stage}")
-    progress.advance(job.done, job.total)
+    progress.advance(job.done, job.total, job.lines[-1].strip()[:_LONGEST_LINE] if job.lines else "")
 
 
 @contextmanager

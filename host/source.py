@@ -1,6 +1,6 @@
 """A model file of the user's, self-contained and of static shapes, with its signature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,16 +13,21 @@ from host.errors import ModelFileError
 
 if TYPE_CHECKING:
     from converters.convert import Converted
+    from converters.golden import Case
+    from converters.plan import Target
 
 
 def read_source(
     path: Path,
     input_shapes: Mapping[str, tuple[int, ...]],
-    runtime: str,
-    precision: str,
     on_step: Callable[[str], None],
+    target: "Target | None" = None,
+    calibration: "Sequence[Case]" = (),
 ) -> "tuple[Converted, Signature]":
-    """Through the host-site steps for boards of `runtime`; `on_step` hears each, in words. ModelFileError."""
+    """Through the host-site steps for `target`, by default this machine's ONNX Runtime; `on_step` hears each, in words.
+
+    ModelFileError.
+    """
     from converters.convert import convert
     from converters.errors import ConversionError
     from converters.plan import Target
@@ -31,7 +36,7 @@ def read_source(
         on_step(f"converting: {name.replace('_', ' ')}")
 
     try:
-        converted = convert(path, Target(runtime, precision), input_shapes, on_conversion_step)
+        converted = convert(path, target or Target(), input_shapes, on_conversion_step, calibration=calibration)
         return converted, Signature.model_validate(asdict(converted.signature))
     except ConversionError as error:
         of_it = error.message if path.name in error.message else f"{path.name}: {error.message}"

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from contract.api import Activation
 from host import interrupts
@@ -14,7 +15,9 @@ from host.progress import Progress
 
 
 @contextmanager
-def temporarily(client: AgentClient, bundle: Bundle, progress: Progress) -> Iterator[tuple[str, Activation]]:
+def temporarily(
+    client: AgentClient, bundle: Bundle, progress: Progress, *, stop_others: bool = False
+) -> Iterator[tuple[str, Activation]]:
     """Its name on the board of `client`, which nobody else has, and how its deploy went. DoesNotRunError, BoardError.
 
     Requests that name no model do not notice it, and it is removed come what may: by the board itself where this
@@ -23,11 +26,9 @@ def temporarily(client: AgentClient, bundle: Bundle, progress: Progress) -> Iter
     name = f"temporary-{secrets.token_hex(6)}"
     progress.stage(f"{client.board}: pushing")
     push(client, bundle, progress)
+    activate = partial(client.activate, name, bundle.manifest.bundle_id, temporary=True, stop_others=stop_others)
     try:
-        yield (
-            name,
-            activated(client, lambda: client.activate(name, bundle.manifest.bundle_id, temporary=True), progress),
-        )
+        yield name, activated(client, activate, progress)
     finally:
         with interrupts.held_back():
             _remove(client, name, progress)

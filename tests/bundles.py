@@ -4,6 +4,7 @@ bundles.null(crash_on_run=2)                a model that dies in its second run 
 bundles.null(wrong=True)                    1 - x, with golden outputs that say so; golden="wrong" for ones that lie
 bundles.ort(zoo.autoencoder())              an ONNX model, golden outputs by ONNX Runtime
 bundles.inspector().with_score(Score(), good_images=[...])      decides otherwise
+bundles.null().to_build(precision="fp16")  the same, of which the board makes what it loads: build=bundles.BUILDS
 bundles.put(repository, bundle)             into a Repository, the way a push takes; its id
 bundles.deployment(folder, bundle)          on disk without a Repository, for a Supervisor
 bundles.service(data_dir, queue_length=2)   an agent without HTTP and without the probe of Pythons
@@ -34,6 +35,7 @@ from agent.settings import Settings
 from agent.supervisor import FindLaunch, RunTimes, Supervisor
 from contract.api import Activation, RuntimeInfo
 from contract.manifest import (
+    Build,
     FileEntry,
     Golden,
     Manifest,
@@ -44,8 +46,9 @@ from contract.manifest import (
     Signature,
     TensorSpec,
 )
-from contract.profile import Profile, read_profile
+from contract.profile import BuildFacts, Profile, read_profile
 
+BUILDS = BuildFacts(workspace_mib=16, alone=False, timeout_s=30.0)
 LIMITS = Limits(queue_length=4, start_timeout_s=30.0, request_timeout_s=10.0)
 IMAGE = Preprocessing(height=8, width=8)
 Tensors = list[NDArray[Any]]
@@ -83,9 +86,14 @@ class Bundle:
         return Bundle(Manifest.model_validate({**dict(self.manifest), **changes}), files)
 
     def for_runtime(self, key: str) -> "Bundle":
-        """The same for another runtime, which need not be there."""
-        runtime = self.manifest.runtime.model_copy(update={"key": key})
+        """The same for another runtime, which need not be there, without options."""
+        runtime = self.manifest.runtime.model_copy(update={"key": key, "options": {}})
         return Bundle(self.manifest.model_copy(update={"runtime": runtime}), self.files)
+
+    def to_build(self, **build: Any) -> "Bundle":
+        """The same with a board-site step, by default in fp32."""
+        step = Build(**{"precision": "fp32", **build})
+        return Bundle(self.manifest.model_copy(update={"build": step}), self.files)
 
     def golden_inputs(self) -> list[bytes]:
         """Each golden case's inputs."""
@@ -101,16 +109,22 @@ def null(
     preprocessing: Preprocessing | None = None,
     score: Score | None = None,
     source_name: str = "null.json",
+    nodes: Sequence[tuple[str, str]] = (),
     **faults: int | bool,
 ) -> Bundle:
-    """An echo of `specs` (x float32 [1, 4] where there are none), with the faults that null.py lists."""
+    """An echo of `specs` (x float32 [1, 4] where there are none), with the faults that null.py lists.
+
+    `nodes`: (name, operator) of what a board's parser refuses in it.
+    """
     inputs = specs or (TensorSpec(name="x", dtype="float32", shape=(1, 4)),)
     outputs = tuple(spec.model_copy(update={"name": f"{spec.name}_out"}) for spec in inputs)
     signature = Signature(inputs=inputs, outputs=outputs)
-    declared = {
+    declared: dict[str, Any] = {
         kind: [[spec.name, spec.dtype, list(spec.shape)] for spec in tensors]
         for kind, tensors in (("inputs", inputs), ("outputs", outputs))
     }
+    if nodes:
+        declared["nodes"] = list(nodes)
     given = noise(signature, cases)
     expected = [[1 - tensor if faults.get("wrong") else tensor for tensor in case] for case in given]
     return make(
@@ -269,15 +283,21 @@ class KnownPythons(Pythons):
 
 
 def service(
-    data_dir: Path, settings: Settings | None = None, *, start: Launch | None = None, **profile: Any
+    data_dir: Path,
+    settings: Settings | None = None,
+    *,
+    start: Launch | None = None,
+    probed: bool = False,
+    **profile: Any,
 ) -> Service:
-    """An agent over `data_dir` that is not started yet; `profile` changes keys of the desktop's profile.
+    """An agent over `data_dir` that is not started yet; `profile` changes keys of the settings' profile.
 
-    `start`: how workers of every runtime are started.
+    `start`: how workers of every runtime are started; `probed`: as the Pythons of the profile say when they are asked.
     """
     settings = settings or Settings(host="127.0.0.1", port=0, data_dir=data_dir, profile="desktop")
     board = read_profile(settings.profile).model_copy(update={"queue_length": 4, "request_timeout_s": 10.0} | profile)
-    return Service.over(replace(settings, data_dir=data_dir), board, KnownPythons(board, data_dir, start))
+    pythons = Pythons(board, data_dir) if probed else KnownPythons(board, data_dir, start)
+    return Service.over(replace(settings, data_dir=data_dir), board, pythons)
 
 
 @asynccontextmanager

@@ -27,9 +27,17 @@ def receive():
 def hello():
     send({"hello": 1, "python": "3.11.0", "numpy": "2.0"})
 
+LOADED = {
+    "runtime_version": "1",
+    "baseline_bytes": 1,
+    "available_bytes": None,
+    "load_peak_bytes": 2,
+    "details": {},
+    "unmet": {},
+}
+
 def load():
-    figures = {"runtime_version": "1", "baseline_bytes": 1, "load_peak_bytes": 2, "unmet": {}}
-    send({"id": receive()["id"], "ok": figures})
+    send({"id": receive()["id"], "ok": LOADED})
 
 """
 
@@ -49,15 +57,30 @@ def launch(folder: Path, script: str) -> Launch:
 
 
 _OBEDIENT = """
-import mmap
+import mmap, shutil
 hello()
+
+def site(request):
+    options, order = request["options"], request.get("order")
+    if request["op"] == "identify":
+        version, architecture = options.get("version", 1), options.get("architecture", 0)
+        return {"runtime_version": str(version), "architecture": "null_%d" % architecture}
+    if request["op"] == "parse":
+        return {"problems": []}
+    time.sleep(options.get("build_delay_ms", 0) / 1000)
+    shutil.copyfile(order["source"], order["target"])
+    return {"engine_bytes": os.path.getsize(order["target"]), "build_peak_bytes": 4, "unmet": {}}
+
 model = receive()
+while model["op"] != "load":
+    send({"id": model["id"], "ok": site(model)})
+    model = receive()
 faults = model["options"]
 arena = mmap.mmap(int(options["arena"]), int(options["arena-bytes"]))
 time.sleep(faults.get("load_delay_ms", 0) / 1000)
 if faults.get("crash_on_load"):
     os.kill(os.getpid(), signal.SIGSEGV)
-send({"id": model["id"], "ok": {"runtime_version": "1", "baseline_bytes": 1, "load_peak_bytes": 2, "unmet": {}}})
+send({"id": model["id"], "ok": LOADED})
 runs = 0
 
 def run(slot):
@@ -80,17 +103,24 @@ while True:
         run(model["slots"][request["slot"]])
         send({"id": request["id"], "ok": {"run_ns": 1, "accelerator_ns": None}})
         continue
+    if request["op"] == "profile":
+        for _ in range(request["runs"]):
+            run(model["slots"][request["slot"]])
+        send({"id": request["id"], "ok": {"layers": [["copy", 0.5], ["copy again", 2]]}})
+        continue
     for number in range(request["runs"]):
         run(model["slots"][number % request["slots"]])
         arena[request["samples"] + 8 * number : request["samples"] + 8 * number + 8] = struct.pack("<q", 1)
         send({"id": request["id"], "progress": {"done": number + 1, "total": request["runs"]}})
-    send({"id": request["id"], "ok": {"run_peak_bytes": 3, "accelerator_ns": None, "unmet": {}}})
+    figures = {"run_peak_bytes": 3, "accelerator_ns": None, "accelerator_bytes": None, "unmet": {}}
+    send({"id": request["id"], "ok": figures})
 """
 
 
 def obedient(folder: Path) -> Launch:
     """No rogue at all: the null runtime without numpy, for float32 and uint8, which starts in a fifth of the time.
 
-    Of the null runtime's options it knows delay_ms, load_delay_ms, crash_on_load, crash_on_run and, for uint8, wrong.
+    Of the null runtime's options it knows delay_ms, load_delay_ms, crash_on_load, crash_on_run, version, architecture,
+    build_delay_ms and, for uint8, wrong.
     """
     return launch(folder, _OBEDIENT)

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from host.cli import main
 
 
-def run(*words: object) -> Result:
+def run(*words: object, typed: str = "") -> Result:
     """Its exit code, stdout and stderr. What is no error of the user's is raised."""
-    return CliRunner(catch_exceptions=False).invoke(main, [str(word) for word in words], prog_name="host")
+    return CliRunner(catch_exceptions=False).invoke(main, [str(word) for word in words], typed, prog_name="host")
 
 
 @dataclass

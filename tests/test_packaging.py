@@ -54,7 +54,15 @@ def test_the_wheel_has_what_is_no_python_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert "deploy/boards/desktop.toml" in names
-    assert "deploy/agent-requirements.txt" in names
+    assert {
+        "deploy/agent-requirements.txt",
+        "deploy/boardfit-agent.service",
+        "deploy/boards/jetson-nano.toml",
+        "deploy/install.sh",
+        "deploy/install/service.sh",
+        "deploy/standalone-pythons.txt",
+        "deploy/wheels-aarch64.lock",
+    } <= set(names)
     assert "agent/worker/__main__.py" in names
     assert any(name.startswith("host/store/migrations/versions/") for name in names)
     assert [name for name in names if name.startswith(("tests/", "benchmarks/", "build/", "."))] == []

@@ -1,5 +1,6 @@
 """What a flow told of its progress, kept for a test to look at."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from host.progress import Progress
@@ -23,3 +24,6 @@ class Told(Progress):
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def aside(self) -> AbstractContextManager[None]:
+        return nullcontext()

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.types import Receive
 
+from agent import tuning
 from agent.api import body, overview
 from agent.blobs import Upload
 from agent.errors import ModelNotReadyError, NotFoundError
@@ -22,8 +23,10 @@ from contract.api import (
     Job,
     ModelInfo,
     ModelState,
+    ProfileRequest,
     Stats,
     Telemetry,
+    Tuning,
     UploadStatus,
 )
 from contract.manifest import Manifest, ModelName, Sha256
@@ -36,7 +39,7 @@ Digest = Annotated[Sha256, Path()]
 def routes(service: Service) -> APIRouter:
     """Every route but /infer."""
     router = APIRouter()
-    for part in (_health, _files, _models, _jobs):
+    for part in (_health, _tuning, _files, _models, _jobs):
         part(router, service)
     return router
 
@@ -66,6 +69,17 @@ def _health(router: APIRouter, service: Service) -> None:
     @router.get("/v1/telemetry")
     async def telemetry() -> Telemetry:
         return await asyncio.to_thread(service.sensors.read)
+
+
+def _tuning(router: APIRouter, service: Service) -> None:
+    @router.get("/v1/tuning")
+    async def look() -> Tuning:
+        return await asyncio.to_thread(tuning.look)
+
+    @router.post("/v1/tuning")
+    async def tune() -> Tuning:
+        """Takes nothing from the request: what is run is the agent's own list."""
+        return await tuning.tune(service.dataplane.board)
 
 
 def _files(router: APIRouter, service: Service) -> None:
@@ -109,19 +123,26 @@ def _models(router: APIRouter, service: Service) -> None:
     @router.put("/v1/models/{name}", status_code=202)
     async def activate(name: Name, request: ActivateRequest) -> Job:
         def work(job: RunningJob) -> Awaitable[Activation]:
-            return activator.activate(name, request.bundle, job.stage, temporary=request.temporary)
+            return activator.activate(
+                name,
+                request.bundle,
+                job.stage,
+                job.line,
+                temporary=request.temporary,
+                stop_others=request.stop_others,
+            )
 
         return service.jobs.start("activate", name, work)
 
     @router.post("/v1/models/{name}/rollback", status_code=202)
     async def rollback(name: Name) -> Job:
         service.repository.record(name)
-        return service.jobs.start("activate", name, lambda job: activator.rollback(name, job.stage))
+        return service.jobs.start("activate", name, lambda job: activator.rollback(name, job.stage, job.line))
 
     @router.post("/v1/models/{name}/load", status_code=202)
     async def load(name: Name) -> Job:
         service.repository.record(name)
-        return service.jobs.start("activate", name, lambda job: activator.load(name, job.stage))
+        return service.jobs.start("activate", name, lambda job: activator.load(name, job.stage, job.line))
 
     @router.get("/v1/models/{name}/environment")
     async def environment(name: Name) -> Environment:
@@ -140,6 +161,11 @@ def _jobs(router: APIRouter, service: Service) -> None:
     async def bench(request: BenchRequest) -> Job:
         service.bencher.check(request)
         return jobs.start("bench", request.model, partial(service.bencher.run, request))
+
+    @router.post("/v1/profiles", status_code=202)
+    async def profile(request: ProfileRequest) -> Job:
+        service.bencher.check(request)
+        return jobs.start("profile", request.model, partial(service.bencher.profile_layers, request))
 
     @router.get("/v1/jobs/{job_id}")
     async def job(

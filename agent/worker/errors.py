@@ -2,8 +2,15 @@
 
 WorkerError
     RuntimeMissingError       this Python does not offer the runtime
+        AcceleratorError          its accelerator does not work: no permission, no driver, none there
     BadOptionError            an option the runtime does not take, or a value it does not
+    UnsupportedError          not something this runtime does
     LoadFailedError           the runtime refused the model
+        EngineMismatchError       it was built by another version, or for another device
+    ModelRefusedError         the board's parser does not take the model
+    BuildFailedError          the parser took it, and nothing could be built
+    OutOfMemoryError          the board, or its accelerator, has too little memory for it
+    DiskError                 what was built cannot be written: no fault of the model
     SignatureMismatchError    the model is not what the manifest says
     RunFailedError            the runtime failed while running
 
@@ -30,8 +37,36 @@ class BadOptionError(WorkerError):
     code = "bad_runtime_option"
 
 
+class UnsupportedError(WorkerError):
+    code = "unsupported"
+
+
 class LoadFailedError(WorkerError):
     code = "load_failed"
+
+
+class EngineMismatchError(LoadFailedError):
+    code = "engine_mismatch"
+
+
+class ModelRefusedError(WorkerError):
+    code = "model_refused"
+
+
+class BuildFailedError(WorkerError):
+    code = "build_failed"
+
+
+class OutOfMemoryError(WorkerError):
+    code = "out_of_memory"
+
+
+class DiskError(WorkerError):
+    code = "disk_failed"
+
+
+class AcceleratorError(RuntimeMissingError):
+    code = "accelerator_failed"
 
 
 class SignatureMismatchError(WorkerError):

@@ -3,13 +3,15 @@
 import mmap
 import socket
 import sys
+import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import numpy
 
 from . import memory, runtimes, wire
+from .building import Building
 from .errors import SignatureMismatchError, WorkerError
 from .runtimes.base import Runtime, Tensor
 
@@ -17,19 +19,19 @@ PROGRESS_EVERY_S = 0.25
 _RECEIVE_BYTES = 1 << 16
 _LONGEST_TEXT = 4000  # characters: a runtime may quote a whole model, and a frame has a limit
 
-Result = TypeVar("Result")
-
 
 class Channel:
-    """The worker's end of the socket: blocking, one thread."""
+    """The worker's end of the socket: blocking; one thread receives, any may send."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._unpacker = wire.Unpacker()
         self._waiting: List[wire.Message] = []
+        self._sending = threading.Lock()  # a builder speaks from threads of its own
 
     def send(self, message: wire.Message) -> None:
-        self._connection.sendall(wire.pack(message))
+        with self._sending:
+            self._connection.sendall(wire.pack(message))
 
     def receive(self) -> Optional[wire.Message]:
         """The next message; None at the end of the stream."""
@@ -49,6 +51,7 @@ class Loop:
         self._arena = arena
         self._runtime: Optional[Runtime] = None
         self._bindings: List[Any] = []
+        self._building = Building()
 
     def serve(self) -> None:
         """Until the agent closes the channel."""
@@ -65,6 +68,10 @@ class Loop:
             "load": self._load,
             "infer": self._infer,
             "bench": self._bench,
+            "profile": self._profile,
+            "identify": self._building.identify,
+            "parse": self._building.parse,
+            "build": self._build,
         }
         try:
             return {"ok": operations[message["op"]](message)}
@@ -77,16 +84,24 @@ class Loop:
         unmet: Dict[str, str] = {}
         runtime = runtimes.create(message["runtime"])
         version = runtime.open(message["options"])
-        baseline_bytes = _attempt(unmet, "baseline_bytes", memory.resident_bytes)
-        inputs, outputs = runtime.load(message["path"])
-        _check("input", inputs, message["inputs"])
-        _check("output", outputs, message["outputs"])
-        self._bindings = [self._bind(runtime, message, slot) for slot in message["slots"]]
+        try:
+            runtime.warm_up(message["path"])
+            baseline_bytes = memory.attempt(unmet, "baseline_bytes", memory.resident_bytes)
+            available_bytes = memory.attempt(unmet, "available_bytes", memory.available_bytes)
+            inputs, outputs = runtime.load(message["path"])
+            _check("input", inputs, message["inputs"])
+            _check("output", outputs, message["outputs"])
+            self._bindings = [self._bind(runtime, message, slot) for slot in message["slots"]]
+        except BaseException:
+            runtime.close()
+            raise
         self._runtime = runtime
         return {
             "runtime_version": version,
             "baseline_bytes": baseline_bytes,
-            "load_peak_bytes": _attempt(unmet, "load_peak_bytes", memory.peak_bytes),
+            "available_bytes": available_bytes,
+            "load_peak_bytes": memory.attempt(unmet, "load_peak_bytes", memory.peak_bytes),
+            "details": runtime.details(),
             "unmet": unmet,
         }
 
@@ -118,13 +133,21 @@ class Loop:
         samples = numpy.ndarray((message["runs"],), numpy.dtype("int64"), self._arena, message["samples"])
         unmet: Dict[str, str] = {}
         self._map_arena()
-        _attempt(unmet, "run_peak_bytes", memory.reset_peak)
+        memory.attempt(unmet, "run_peak_bytes", memory.reset_peak)
         accelerator_s = self._run_many(runtime, bindings, samples, message["id"])
         return {
-            "run_peak_bytes": None if unmet else _attempt(unmet, "run_peak_bytes", memory.peak_bytes),
+            "run_peak_bytes": None if unmet else memory.attempt(unmet, "run_peak_bytes", memory.peak_bytes),
             "accelerator_ns": None if accelerator_s is None else 1e9 * accelerator_s,
+            "accelerator_bytes": runtime.accelerator_bytes(),
             "unmet": unmet,
         }
+
+    def _profile(self, message: wire.Message) -> Dict[str, Any]:
+        layers = self._loaded().profile(self._bindings[message["slot"]], message["runs"])
+        return {"layers": [list(layer) for layer in layers]}
+
+    def _build(self, message: wire.Message) -> Dict[str, Any]:
+        return self._building.build(message, lambda line: self._channel.send({"id": message["id"], "line": line}))
 
     def _map_arena(self) -> None:
         """Has every page mapped now: the faults would be in the first run of each slot (768 KB in and out: 0.4 ms)."""
@@ -160,15 +183,6 @@ def _ns(seconds: float) -> int:
 
 def _sum(total: Optional[float], more: Optional[float]) -> Optional[float]:
     return None if total is None or more is None else total + more
-
-
-def _attempt(unmet: Dict[str, str], figure: str, read: Callable[[], Result]) -> Optional[Result]:
-    """What `read` returns; or None, with the reason in `unmet`."""
-    try:
-        return read()
-    except (OSError, ValueError) as error:
-        unmet[figure] = str(error)
-        return None
 
 
 def _check(kind: str, actual: Sequence[Tensor], expected: Sequence[Dict[str, Any]]) -> None:

@@ -7,16 +7,26 @@ worker -> agent
     {"id": n, "ok": {...}}                                                       reply to request n
     {"id": n, "error": {"code": ..., "message": ..., "hint": ..., "traceback"?}} reply to request n
     {"id": n, "progress": {"done": k, "total": m}}                               before a reply, at most 4 a second
+    {"id": n, "line": text}                                                      before a reply: as a builder says it
 agent -> worker
     {"id": n, "op": "load", "runtime": key, "path": ..., "options": {...},
      "inputs": [tensor, ...], "outputs": [tensor, ...], "slots": [slot, ...]}
         tensor = {"name": ..., "dtype": numpy name, "shape": [..]}; slot = {"inputs": [offset, ..], "outputs": [..]}
-        -> {"runtime_version": ..., "baseline_bytes": .., "load_peak_bytes": .., "unmet": {key: reason}}
+        -> {"runtime_version": ..., "baseline_bytes": .., "available_bytes": of the board at the baseline,
+            "load_peak_bytes": .., "details": {name: text}, "unmet": {key: reason}}
         a worker that refused may be asked again
     {"id": n, "op": "infer", "slot": i}            -> {"run_ns": .., "accelerator_ns": .. or null}
     {"id": n, "op": "bench", "runs": r, "slots": k, "samples": offset}
         runs r times over the inputs of slots 0..k-1 in turn and writes r int64 nanoseconds at `samples`
-        -> {"run_peak_bytes": .., "accelerator_ns": mean of all but the first or null, "unmet": {key: reason}}
+        -> {"run_peak_bytes": .., "accelerator_ns": mean of all but the first or null,
+            "accelerator_bytes": held or null, "unmet": {key: reason}}
+    {"id": n, "op": "profile", "slot": i, "runs": r}   -> {"layers": [[name, mean_ms], ...]}
+    {"id": n, "op": "identify", "runtime": key, "options": {...}}
+        -> {"runtime_version": .., "architecture": ..}: what a built file depends on
+    {"id": n, "op": "parse", "runtime": key, "options": {...}, "source": path}
+        -> {"problems": [[node, operator, reason], ...]}
+    {"id": n, "op": "build", "runtime": key, "options": {...}, "order": base.Order by its names}
+        -> {"engine_bytes": .., "build_peak_bytes": .., "unmet": {key: reason}}
     end of stream                                  the worker leaves; one that is busy is killed instead
 """
 

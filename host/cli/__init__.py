@@ -2,9 +2,10 @@
 
 group.py      the group of commands, and how it ends          options.py    flags that commands share
 boards.py     boards: list, add, remove, stop                 models.py     deploy convert models rollback remove
-serving.py    infer, stats                                    measuring.py  bench, results
+serving.py    infer, stats                                    measuring.py  bench, profile, results
 dataset.py    dataset capsule                                 training.py   train, compress
 evaluating.py evaluate                                        reproducing.py reproduce
+verifying.py  verify                                          tuning.py     tune
 example.py    example                                         output.py     what goes to stdout, and trouble to stderr
 """
 

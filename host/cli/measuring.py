@@ -1,4 +1,4 @@
-"""bench, results"""
+"""bench, profile, results"""
 
 from pathlib import Path
 
@@ -60,6 +60,32 @@ def bench(
         output.show(bench_table(rows))
     if rows[-1].failure:
         context.exit(DoesNotRunError.exit_code)
+
+
+@click.command()
+@options.board
+@options.model
+@click.option("--runs", default=100, show_default=True, type=click.IntRange(1, 10_000), help="The mean is over them.")
+@click.option("--interrupt", is_flag=True, help="Even if the board served requests in the last minute.")
+@options.as_json
+def profile(board_name: str | None, model_name: str | None, runs: int, interrupt: bool, as_json: bool) -> None:
+    """The time of each layer of a model, by its share of a run.
+
+    Taken apart from every other measurement: a run that is profiled is slower.
+    """
+    from host.connect import connect
+    from host.profiling import profile_layers
+    from host.progress import shown
+    from host.report.layers import layers_table
+
+    board = options.chosen_board(board_name)
+    model = options.chosen_model(board, model_name)
+    with shown() as progress, connect(board) as client:
+        taken = profile_layers(client, model, runs, interrupt, progress)
+    if as_json:
+        output.say_json(taken.model_dump(mode="json"))
+    else:
+        output.show(layers_table(taken))
 
 
 @click.command()

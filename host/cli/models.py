@@ -9,7 +9,7 @@ from contract.manifest import model_name_from
 from host.cli import options, output
 
 if TYPE_CHECKING:
-    from contract.api import Activation
+    from contract.api import Activation, Build
     from contract.profile import Profile
     from host.bundle import Bundle
     from host.progress import Progress
@@ -22,11 +22,15 @@ _UNCALIBRATED = "decisions are uncalibrated: the model has no threshold, and no 
 @options.board
 @click.option("--name", metavar="NAME", help="What to call it on the board. Default: the file's name.")
 @options.conversion
+@options.stop_others
 @options.as_json
-def deploy(model: Path, board_name: str | None, name: str | None, as_json: bool, **conversion: Any) -> None:
+def deploy(
+    model: Path, board_name: str | None, name: str | None, stop_others: bool, as_json: bool, **conversion: Any
+) -> None:
     """Fit MODEL (.onnx, or a folder of `host convert`) onto a board and serve it there."""
     from host.connect import connect
     from host.deploying import deploy as run
+    from host.facts import on_board
     from host.progress import shown
 
     board = options.chosen_board(board_name)
@@ -34,9 +38,9 @@ def deploy(model: Path, board_name: str | None, name: str | None, as_json: bool,
     if name is not None:
         options.check_name(name)
     with shown() as progress, connect(board) as client:
-        bundle = _bundle(model, profile, progress, conversion)
+        bundle = _bundle(model, on_board(profile, client), progress, conversion)
         name = name or model_name_from(Path(bundle.manifest.provenance.source_name).stem)
-        activation = run(client, name, bundle, progress, options.store)
+        activation = run(client, name, bundle, progress, options.store, options.asked(progress, stop_others))
     options.remember(board.name, name)
     _tell(activation, board.name, bundle.notices, as_json)
 
@@ -144,9 +148,18 @@ def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_jso
     )
     if activation.score_method:
         output.say(_decides(activation))
+    if activation.build:
+        output.say(_built(activation.build))
     if not activation.unchanged:
         outage = f"{activation.outage_s:.1f} s without service" if activation.outage_s else "no outage"
         output.say(f"loaded in {activation.load_s:.2f} s, {outage}")
+
+
+def _built(build: "Build") -> str:
+    size = f"{build.engine_bytes / 2**20:.1f} MiB for {build.runtime_version} on {build.architecture}"
+    if build.reason is None:
+        return f"the engine was there already: {size}"
+    return f"engine built in {build.build_s:.1f} s, as {build.reason}: {size}"
 
 
 def _decides(activation: "Activation") -> str:

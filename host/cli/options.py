@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from host.errors import InputError
 from host.last import Last
 
 if TYPE_CHECKING:
+    from host.progress import Progress
     from host.store import Store
 
 Command = Callable[..., Any]
@@ -21,6 +23,11 @@ Command = Callable[..., Any]
 board = click.option("--board", "board_name", metavar="NAME", help="Default: the board of the last deploy.")
 model = click.option("--model", "model_name", metavar="NAME", help="Default: what was deployed there last.")
 as_json = click.option("--json", "as_json", is_flag=True, help="For programs: JSON on stdout.")
+stop_others = click.option(
+    "--stop-others",
+    is_flag=True,
+    help="Where a build needs the whole board: stop the other models meanwhile, without asking.",
+)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -98,7 +105,7 @@ _CONVERSION = (
         "--calibrate",
         metavar="DIR",
         type=FOLDER,
-        help="Images: the first 8 become the golden inputs. Default: noise.",
+        help="Images: the first 8 become the golden inputs, up to 200 the ranges of int8. Default: noise.",
     ),
     click.option(
         "--tolerance-db",
@@ -116,6 +123,19 @@ _CONVERSION = (
         help="Of the runtime, e.g. threads=1.",
     ),
 )
+
+
+def asked(progress: "Progress", already: bool) -> Callable[[str], bool]:
+    """Whether other models may be stopped: as the flag says, else by asking whoever sits at a terminal."""
+
+    def ask(why: str) -> bool:
+        if already or not sys.stdin.isatty():
+            return already
+        progress.note(why)
+        with progress.aside():
+            return click.confirm("Stop them meanwhile?", err=True)
+
+    return ask
 
 
 def check_name(name: str) -> None:

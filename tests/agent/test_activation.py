@@ -47,6 +47,7 @@ def test_the_first_version(tmp_path: Path) -> None:
                 "threshold_model": None,
                 "threshold_board": None,
                 "good_count": 0,
+                "build": None,
             }
             assert 0 < activation.load_s < 30
             assert await ask(service) == OLD

@@ -189,7 +189,7 @@ def test_a_disk_that_fills_up_under_an_upload_keeps_what_came(small_disk: Path) 
     def send_while_it_fills_up() -> None:
         with blobs.upload(sha256, len(content), 0) as upload:
             upload.write(content[: 20 << 10])
-            (small_disk / "log").write_bytes(bytes(200 << 10))
+            (small_disk / "log").write_bytes(bytes(450 << 10))
             for start in range(20 << 10, len(content), 1 << 10):
                 upload.write(content[start : start + (1 << 10)])
 

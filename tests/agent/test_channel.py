@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -109,11 +110,67 @@ def test_progress_is_passed_on_and_gives_more_time() -> None:
         for done in range(4):  # 0.4 s in all: twice the deadline
             await asyncio.sleep(0.1)
             theirs.send(wire.pack({"id": number, "progress": {"done": done, "total": 9}}))
-        theirs.send(wire.pack({"id": number, "ok": {"run_peak_bytes": 1, "accelerator_ns": None, "unmet": {}}}))
-        await reply
+        figures = {"run_peak_bytes": 1, "accelerator_ns": None, "accelerator_bytes": 5, "unmet": {}}
+        theirs.send(wire.pack({"id": number, "ok": figures}))
+        assert await reply == figures
         assert seen == [(0, 9), (1, 9), (2, 9), (3, 9)]
 
     talk(conversation)
+
+
+def test_so_are_a_builders_lines_and_nobody_need_hear_them() -> None:
+    async def conversation(channel: Channel, theirs: socket.socket) -> None:
+        seen: list[str] = []
+        for on_line in (seen.append, None):
+            build = {"op": "build", "runtime": "null", "options": {}, "order": {}}
+            reply = asyncio.ensure_future(channel.request(build, 0.2, on_line=on_line))
+            number = (await received(theirs))["id"]
+            for line in ("Layer 1", "é", ""):  # 0.3 s in all
+                await asyncio.sleep(0.1)
+                theirs.send(wire.pack({"id": number, "line": line}))
+            figures = {"engine_bytes": 1, "build_peak_bytes": None, "unmet": {}}
+            theirs.send(wire.pack({"id": number, "ok": figures}))
+            assert await reply == figures
+        assert seen == ["Layer 1", "é", ""]
+
+    talk(conversation)
+
+
+REPLIES = {
+    "load": {
+        "runtime_version": "1",
+        "baseline_bytes": None,
+        "available_bytes": 5,
+        "load_peak_bytes": 1,
+        "details": {"host_buffers": "pinned"},
+        "unmet": {},
+    },
+    "profile": {"layers": [["conv", 0.5]]},
+    "identify": {"runtime_version": "1", "architecture": "sm_87"},
+    "parse": {"problems": []},
+    "build": {"engine_bytes": 5, "build_peak_bytes": None, "unmet": {}},
+    "bench": {"run_peak_bytes": 1, "accelerator_ns": 2.5, "accelerator_bytes": None, "unmet": {}},
+    "infer": DONE,
+}
+
+
+@pytest.mark.parametrize("operation", REPLIES)
+def test_a_reply_holds_what_its_operation_promises_and_each_key_is_needed(operation: str) -> None:
+    async def conversation(channel: Channel, theirs: socket.socket) -> None:
+        reply = asyncio.ensure_future(channel.request({"op": operation}, 5))
+        number = (await received(theirs))["id"]
+        theirs.send(wire.pack({"id": number, "ok": REPLIES[operation] | {"more": 1}}))
+        assert await reply == REPLIES[operation] | {"more": 1}
+
+    async def without(key: str, channel: Channel, theirs: socket.socket) -> None:
+        reply = asyncio.ensure_future(channel.request({"op": operation}, 5))
+        number = (await received(theirs))["id"]
+        theirs.send(wire.pack({"id": number, "ok": {k: v for k, v in REPLIES[operation].items() if k != key}}))
+        assert (await failure(reply)).startswith("the worker sent garbage: ")
+
+    talk(conversation)
+    for key in REPLIES[operation]:
+        talk(partial(without, key))
 
 
 def test_all_requests_end_when_the_worker_goes_and_later_ones_at_once() -> None:
@@ -142,6 +199,7 @@ GARBAGE = {
     "an error is text": wire.pack({"id": 1, "error": "no"}),
     "progress is text": wire.pack({"id": 1, "progress": "half"}),
     "progress of nothing": wire.pack({"id": 1, "progress": {"done": 1}}),
+    "a line is a number": wire.pack({"id": 1, "line": 5}),
 }
 
 

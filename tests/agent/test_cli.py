@@ -175,7 +175,7 @@ class TestWorkerProbe:
     def test_this_machine(self, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "agent", "worker-probe", "--json", f"--data-dir={tmp_path}"]
         told = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=50).stdout)
-        assert {info["key"]: info["unavailable"] for info in told} == {"null": None, "ort": None}
+        assert {"null", "ort"} <= {info["key"] for info in told if info["unavailable"] is None}
         assert {info["python"] for info in told} == {sys.executable}
 
     def test_an_unknown_profile(self, agent: Agent) -> None:

@@ -48,7 +48,7 @@ def test_a_full_disk_is_told_and_keeps_the_old_content(small_disk: Path) -> None
     path = small_disk / "state.json"
     disk.replace(path, b"old")
     with pytest.raises(DiskFullError, match="the board's disk is full") as told:
-        disk.replace(path, bytes(300 << 10))
+        disk.replace(path, bytes(600 << 10))
     assert told.value.hint
     assert path.read_bytes() == b"old"
 
@@ -71,8 +71,8 @@ def test_other_errors_of_the_system_are_not_called_a_full_disk(tmp_path: Path) -
 def test_room_is_known_before_it_is_needed(small_disk: Path) -> None:
     with (small_disk / "file").open("wb") as file:
         disk.check_room(file.fileno(), 100 << 10)
-        with pytest.raises(DiskFullError, match=r"307200 bytes are to come, the board's disk has \d+ left"):
-            disk.check_room(file.fileno(), 300 << 10)
+        with pytest.raises(DiskFullError, match=r"614400 bytes are to come, the board's disk has \d+ left"):
+            disk.check_room(file.fileno(), 600 << 10)
 
 
 def test_a_lock_is_one_open_files_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import running
 from agent import jobs as module
 from agent.errors import DiskFullError, ModelBusyError, NotFoundError
 from agent.jobs import Jobs, RunningJob
-from contract.api import Activation, Job, JobState
+from contract.api import Activation, Job, JobState, LayerProfile
 
 DONE = Activation(
     model="m",
@@ -82,6 +82,38 @@ def test_stages_and_progress_are_seen_in_order_with_growing_revisions() -> None:
         assert [job.revision for job in seen] == sorted({job.revision for job in seen})
         assert ("loading", JobState.RUNNING) in [(job.stage, job.state) for job in seen]
         assert [job.done for job in seen if job.total] == [0, 1, 2, 2]
+
+    running.run(main())
+
+
+def test_of_what_a_builder_says_the_last_is_kept_and_all_of_it_counted() -> None:
+    async def main() -> None:
+        async def work(job: RunningJob) -> Activation:
+            for number in range(module.KEPT_LINES + 5):
+                job.line(f"line {number}")
+            return DONE
+
+        jobs = Jobs()
+        begun = jobs.start("activate", "m", work)
+        assert (begun.lines, begun.line_count) == ((), 0)
+        job = await ended(jobs, begun.id)
+        assert job.lines == tuple(f"line {number}" for number in range(5, module.KEPT_LINES + 5))
+        assert job.line_count == module.KEPT_LINES + 5
+        assert job.revision > job.line_count
+
+    running.run(main())
+
+
+def test_an_outcome_has_the_key_of_its_kind() -> None:
+    profile = LayerProfile(model="m", bundle="a" * 64, runs=1, layers=(), runtime="null", runtime_version="1")
+
+    async def main() -> None:
+        async def work(_job: RunningJob) -> LayerProfile:
+            return profile
+
+        jobs = Jobs()
+        job = await ended(jobs, jobs.start("profile", "m", work).id)
+        assert (job.kind, job.layer_profile, job.activation, job.measurement) == ("profile", profile, None, None)
 
     running.run(main())
 

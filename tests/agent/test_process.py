@@ -110,6 +110,26 @@ def test_a_start_that_goes_wrong_is_told_in_words(tmp_path: Path, script: str, t
     running.run(main())
 
 
+def test_of_what_it_has_printed_the_last_that_matches_is_found(tmp_path: Path) -> None:
+    script = """
+hello()
+number = receive()["id"]
+os.write(1, b"noise\\nNvMap 1 error 12\\x00NvMap 2 error 12 here\\r\\nnoise\\n")
+os.write(2, b"\\xff")
+send({"id": number, "ok": {"run_ns": 1, "accelerator_ns": None}})
+receive()
+"""
+
+    async def main() -> None:
+        async with started(rogue.launch(tmp_path, script)) as worker:
+            await worker.request(INFER, 5.0)
+            await worker.kill()  # all that it has printed is read then
+            assert worker.printed(re.compile(r"NvMap \d error 12.*")) == "NvMap 2 error 12 here"
+            assert worker.printed(re.compile(r"NvMap \d error 13")) is None
+
+    running.run(main())
+
+
 def test_a_worker_that_says_nothing_is_not_waited_for_forever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "HELLO_DEADLINE_S", 0.2)
 

@@ -23,6 +23,7 @@ from agent.errors import (
     TooLargeError,
 )
 from agent.repository import Record, Repository
+from contract.manifest import TensorSpec
 
 LIMIT = 1 << 20
 KILLED_DEPLOYS = Path(__file__).parent / "killed_deploys.py"
@@ -354,3 +355,29 @@ def test_after_a_kill_at_any_moment_a_version_is_served_whole(tmp_path: Path, se
     found = json.loads(ended.stdout)
     assert sum(found.values()) == 30
     assert set(found) == {"version 1", "version 2", "version 3"}  # the kills came neither too early nor too late
+
+
+def test_the_models_of_all_bundles_that_can_be_served(repository: Repository, tmp_path: Path) -> None:
+    first, second = bundles.null(), bundles.null(TensorSpec(name="y", dtype="uint8", shape=(3,)))
+    for bundle in (first, first.with_file("more", b"1"), second):
+        bundles.put(repository, bundle)
+    unsent = second.with_file("model.json", b"not sent")
+    repository.offer(unsent.manifest)
+    mine, other = (bundle.manifest.files["model.json"].sha256 for bundle in (first, second))
+    assert repository.models() == {mine, other}
+    (tmp_path / "bundles" / second.id / "model.json").unlink()
+    assert repository.models() == {mine}
+
+
+def test_a_bundle_of_another_version_of_boardfit_has_no_model_for_this_one(
+    repository: Repository, tmp_path: Path
+) -> None:
+    bundles.put(repository, bundles.null())
+    manifest = json.loads(bundles.null().manifest.canonical_json()) | {"schema_version": 99, "shard": 3}
+    content = json.dumps(manifest).encode()
+    folder = tmp_path / "bundles" / hashlib.sha256(content).hexdigest()
+    (tmp_path / "bundles" / bundles.null().id).rename(folder)
+    (folder / "manifest.json").write_bytes(content)
+    with pytest.raises(IncompleteBundleError, match="another version of boardfit"):
+        repository.deployment("m", folder.name)
+    assert repository.models() == set()

@@ -7,7 +7,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import environments
@@ -15,26 +15,17 @@ import pytest
 from bundles import Bundle
 from conformance import workers
 from conformance.models import MAKERS
+from conformance.settings import RUNNING, SETTINGS, Setting
 from conformance.workers import Place, Worker
 
 from agent import worker_folder
 from agent.process import Launch
 from agent.pythons import Pythons
-from agent.worker import runtimes
 from contract.api import RuntimeInfo
-from contract.manifest import ITEM_BYTES, TensorSpec
 from contract.profile import read_profile
 
-RUNNING = environments.Environment("running", "{}.{}".format(*sys.version_info), ())
-
-# Every element type, a scalar among them, in sizes that the alignment of each matters for.
-EVERY_TYPE = (
-    *(
-        TensorSpec.model_validate({"name": dtype, "dtype": dtype, "shape": (1, 3, size)})
-        for size, dtype in enumerate(ITEM_BYTES, start=3)
-    ),
-    TensorSpec(name="scalar", dtype="float32", shape=()),
-)
+Variables = Mapping[str, str]
+Offers = dict[tuple[str, str], RuntimeInfo]
 
 
 @pytest.fixture(scope="session")
@@ -59,43 +50,53 @@ def pythons() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def offers(runner: asyncio.Runner, folder: Path, pythons: dict[str, str]) -> dict[tuple[str, str], RuntimeInfo]:
-    """What the probes of all of them say, by interpreter and runtime."""
-    profile = read_profile("desktop").model_copy(update={"pythons": tuple(pythons.values())})
-    return {(info.python, info.key): info for info in runner.run(Pythons(profile, folder).runtimes())}
+def probed(runner: asyncio.Runner, folder: Path, pythons: dict[str, str]) -> Callable[[Variables], Offers]:
+    """What the probes of all of them say, with these variables in their environment; each is asked once."""
+    said: dict[tuple[tuple[str, str], ...], Offers] = {}
+
+    def ask(variables: Variables) -> Offers:
+        key = tuple(sorted(variables.items()))
+        if key not in said:
+            changes = {"pythons": tuple(pythons.values()), "worker_environment": dict(variables)}
+            profile = read_profile("desktop").model_copy(update=changes)
+            said[key] = {(info.python, info.key): info for info in runner.run(Pythons(profile, folder).runtimes())}
+        return said[key]
+
+    return ask
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param((environment, runtime), id=f"{environment.name}-{runtime}")
-        for environment in (RUNNING, *environments.WORKERS)
-        for runtime in runtimes.names()
-    ],
-)
+@pytest.fixture(scope="session")
+def offers(probed: Callable[[Variables], Offers]) -> Offers:
+    """Of the Pythons as they are, by interpreter and runtime."""
+    return probed({})
+
+
+@pytest.fixture(scope="module", params=SETTINGS, ids=lambda setting: setting.name)
 def place(
     request: pytest.FixtureRequest,
     runner: asyncio.Runner,
     folder: Path,
     pythons: dict[str, str],
-    offers: dict[tuple[str, str], RuntimeInfo],
+    probed: Callable[[Variables], Offers],
 ) -> Place:
-    environment, runtime = request.param
+    setting: Setting = request.param
+    environment, maker = setting.environment, MAKERS[setting.maker]
     if environment.name not in pythons:
         pytest.skip(f"Python {environment.name}: {environments.missing(environment)}")
-    python = pythons[environment.name]
-    offer = offers[python, runtime]
-    if runtime not in environment.runtimes and offer.unavailable is not None:
+    home = folder / setting.name
+    home.mkdir(exist_ok=True)
+    variables = setting.variables(home)
+    offer = probed(variables)[pythons[environment.name], maker.runtime]
+    if maker.runtime not in environment.runtimes and offer.unavailable is not None:
         pytest.skip(f"Python {environment.name}: {offer.unavailable}")
     assert offer.unavailable is None, "this Python was given the runtime"
-    assert runtime in MAKERS, "it needs a maker in tests/conformance/models.py"
-    launch = Launch(python, worker_folder.install(folder), worker_folder.environment({}))
-    return Place(runtime, environment, offer, launch, MAKERS[runtime], runner, folder)
+    launch = Launch(offer.python, worker_folder.install(folder), worker_folder.environment(variables))
+    return Place(environment, offer, launch, maker, runner, home)
 
 
 @pytest.fixture(scope="module")
 def model(place: Place) -> Bundle:
-    return place.maker.echo(*EVERY_TYPE)
+    return place.maker.echo(*place.maker.specs)
 
 
 @pytest.fixture(scope="module")

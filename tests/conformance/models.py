@@ -1,4 +1,7 @@
-"""What the suite runs, made for each runtime: a new file in agent/worker/runtimes/ needs a maker here by its name."""
+"""What the suite runs, made for each runtime: a new file in agent/worker/runtimes/ needs a maker here.
+
+The bundles of a runtime that builds say so (Bundle.to_build): a worker builds what the others then load.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -9,15 +12,30 @@ import zoo
 from bundles import Bundle
 from onnx import helper
 
-from contract.manifest import TensorSpec
+from contract.manifest import ITEM_BYTES, TensorSpec
 
 HEAVY_BYTES = 20_000_000
 
+# Every element type, a scalar among them, in sizes that the alignment of each matters for.
+EVERY_TYPE = (
+    *(
+        TensorSpec.model_validate({"name": dtype, "dtype": dtype, "shape": (1, 3, size)})
+        for size, dtype in enumerate(ITEM_BYTES, start=3)
+    ),
+    TensorSpec(name="scalar", dtype="float32", shape=()),
+)
+
 
 class Maker(Protocol):
-    """Models for one runtime. `bad_option`: one it has, with a value that it does not take."""
+    """Models for one runtime.
 
-    bad_option: Mapping[str, Any]
+    specs        what its echo is of: every type that it takes
+    bad_options  some that it has, each with a value that it does not take
+    """
+
+    runtime: str
+    specs: tuple[TensorSpec, ...]
+    bad_options: Mapping[str, Any]
 
     def echo(self, *specs: TensorSpec) -> Bundle:
         """Output i is input i, bit by bit."""
@@ -29,8 +47,19 @@ class Maker(Protocol):
         """At least HEAVY_BYTES of memory are held once it has run."""
 
 
+class BuildingMaker(Maker, Protocol):
+    """The same for one that builds. `refused_operator`: of a node that its parser does not take."""
+
+    refused_operator: str
+
+    def refused(self) -> Bundle:
+        """A model with that node."""
+
+
 class NullMaker:
-    bad_option: Mapping[str, Any] = {"delay_ms": "long"}
+    runtime = "null"
+    specs = EVERY_TYPE
+    bad_options: Mapping[str, Any] = {"delay_ms": "long"}
 
     def echo(self, *specs: TensorSpec) -> Bundle:
         return bundles.null(*specs)
@@ -42,8 +71,26 @@ class NullMaker:
         return bundles.null(grow_bytes=HEAVY_BYTES)
 
 
+class BuiltNullMaker(NullMaker):
+    refused_operator = "Fancy"
+
+    def echo(self, *specs: TensorSpec) -> Bundle:
+        return super().echo(*specs).to_build()
+
+    def computing(self) -> Bundle:
+        return super().computing().to_build()
+
+    def heavy(self) -> Bundle:
+        return super().heavy().to_build()
+
+    def refused(self) -> Bundle:
+        return bundles.null(nodes=[("act", self.refused_operator)]).to_build()
+
+
 class OrtMaker:
-    bad_option: Mapping[str, Any] = {"threads": -1}
+    runtime = "ort"
+    specs = EVERY_TYPE
+    bad_options: Mapping[str, Any] = {"threads": -1}
 
     def echo(self, *specs: TensorSpec) -> Bundle:
         values = [(spec.name, helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype)), spec.shape) for spec in specs]
@@ -70,4 +117,37 @@ class OrtMaker:
         )
 
 
-MAKERS: Mapping[str, Maker] = {"null": NullMaker(), "ort": OrtMaker()}
+class TrtMaker(OrtMaker):
+    """Of the same ONNX models. No 64-bit integers and no bytes: TensorRT 8.2 has neither as inputs and outputs."""
+
+    runtime = "trt"
+    specs = tuple(spec for spec in EVERY_TYPE if spec.dtype in ("float32", "float16", "int32"))
+    bad_options: Mapping[str, Any] = {}
+    refused_operator = "Unique"
+
+    def echo(self, *specs: TensorSpec) -> Bundle:
+        return self._built(super().echo(*specs))
+
+    def computing(self) -> Bundle:
+        return self._built(super().computing())
+
+    def heavy(self) -> Bundle:
+        return self._built(super().heavy())
+
+    def refused(self) -> Bundle:
+        fancy = zoo.model(
+            [helper.make_node(self.refused_operator, ["x"], ["y"], "act")],
+            [zoo.tensor("x", (1, 3))],
+            [zoo.tensor("y", (1, 3))],
+        )
+        return self.computing().with_file("model.onnx", fancy.SerializeToString())
+
+    def _built(self, bundle: Bundle) -> Bundle:
+        return bundle.for_runtime("trt").to_build()
+
+
+BUILDERS: Mapping[str, BuildingMaker] = {"null-built": BuiltNullMaker(), "trt": TrtMaker()}
+EVERYWHERE: Mapping[str, Maker] = {"null": NullMaker(), "null-built": BuiltNullMaker(), "ort": OrtMaker()}
+"""Those whose runtime needs nothing that a Python of a worker has not."""
+
+MAKERS: Mapping[str, Maker] = {**EVERYWHERE, **BUILDERS}

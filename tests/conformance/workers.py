@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,36 @@ from environments import Environment
 from numpy.typing import NDArray
 
 from agent.arena import Arena, Slot
-from agent.loading import Limits, Loaded, start_worker
+from agent.engines import ENGINE, Engine
+from agent.loading import Deployment, Limits, Loaded, start_worker
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
-from contract.api import RuntimeInfo
+from contract.api import Build, RuntimeInfo
 from contract.manifest import Signature
 
 LIMITS = Limits(queue_length=3, start_timeout_s=30.0, request_timeout_s=30.0)
 MOST_RUNS = 400_000
 UNTOUCHED = 0xA5
+_BUILD = Build(
+    key="-", reason=None, build_s=0, engine_bytes=0, build_peak_bytes=None, runtime_version="-", architecture="-"
+)
+"""How it was built is nobody's business here."""
 
 
 @dataclass(frozen=True)
 class Place:
     """A runtime under a Python that offers it."""
 
-    runtime: str
     environment: Environment
     offer: RuntimeInfo
     launch: Launch
     maker: Maker
     runner: asyncio.Runner
     folder: Path
+
+    @property
+    def runtime(self) -> str:
+        return self.maker.runtime
 
 
 @dataclass(frozen=True)
@@ -48,24 +56,45 @@ class Worker:
     arena: Arena
     loaded: Loaded | None = None
 
-    def request(self, *, progress: list[tuple[int, int]] | None = None, **message: Any) -> wire.Message:
-        """One request and its reply; `progress` gets what came before it."""
+    def request(
+        self, *, progress: list[tuple[int, int]] | None = None, lines: list[str] | None = None, **message: Any
+    ) -> wire.Message:
+        """One request and its reply; `progress` and `lines` get what came before it."""
         note = None if progress is None else lambda done, total: progress.append((done, total))
-        return self.place.runner.run(self.process.request(message, LIMITS.request_timeout_s, note))
+        hear = None if lines is None else lines.append
+        return self.place.runner.run(self.process.request(message, LIMITS.request_timeout_s, note, hear))
 
     def load(self, bundle: Bundle, **changes: Any) -> wire.Message:
         """Loads the bundle's model over all slots; `changes` replace keys of the message."""
-        manifest, home = bundle.manifest, bundles.deployment(self.place.folder, bundle).folder
+        manifest = bundle.manifest
         message = {
             "op": "load",
             "runtime": manifest.runtime.key,
-            "path": str(home / manifest.runtime.file),
+            "path": str(deployment(self.place, bundle).artifact),
             "options": dict(manifest.runtime.options),
             "inputs": [spec.model_dump(mode="json") for spec in manifest.signature.inputs],
             "outputs": [spec.model_dump(mode="json") for spec in manifest.signature.outputs],
             "slots": [{"inputs": slot.inputs, "outputs": slot.outputs} for slot in self.arena.slots],
         }
         return self.request(**message | changes)
+
+    def site(self, operation: str, bundle: Bundle, lines: list[str] | None = None, **keys: Any) -> wire.Message:
+        """identify, parse or build."""
+        runtime = bundle.manifest.runtime
+        return self.request(lines=lines, op=operation, runtime=runtime.key, options=dict(runtime.options), **keys)
+
+    def build(self, bundle: Bundle, folder: Path, lines: list[str] | None = None, **changes: Any) -> wire.Message:
+        """Builds `folder`/model.engine; `changes` replace keys of the order."""
+        assert bundle.manifest.build, "it is loaded as it is"
+        order = {
+            "source": str(bundles.deployment(self.place.folder, bundle).artifact),
+            "target": str(folder / ENGINE),
+            "cache": str(folder / "timing.cache"),
+            "precision": bundle.manifest.build.precision,
+            "typed": bundle.manifest.build.typed,
+            "workspace_bytes": 64 << 20,
+        }
+        return self.site("build", bundle, lines, order=order | changes)
 
     def fill(self, slot: Slot, tensors: Tensors) -> None:
         """Writes the inputs, and what no model answers into the outputs."""
@@ -93,12 +122,24 @@ class Worker:
         return [bytes(view) for view in self.arena.outputs(slot)]
 
 
+def deployment(place: Place, bundle: Bundle) -> Deployment:
+    """On disk; what is to be built of it is built there, once, by a worker of its own."""
+    plain = bundles.deployment(place.folder, bundle)
+    if bundle.manifest.build is None:
+        return plain
+    engine = plain.folder / "built" / ENGINE
+    if not engine.exists():
+        engine.parent.mkdir()
+        with idle(place, bundle.manifest.signature) as builder:
+            builder.build(bundle, engine.parent)
+    return replace(plain, engine=Engine(engine, _BUILD))
+
+
 @contextmanager
 def loaded(place: Place, bundle: Bundle) -> Iterator[Worker]:
     """A worker that has loaded the bundle's model; it has left afterwards."""
     arena = _arena(bundle.manifest.signature)
-    deployment = bundles.deployment(place.folder, bundle)
-    process, said = place.runner.run(start_worker(deployment, place.launch, arena, LIMITS))
+    process, said = place.runner.run(start_worker(deployment(place, bundle), place.launch, arena, LIMITS))
     yield from _until_left(Worker(place, process, arena, said))
 
 

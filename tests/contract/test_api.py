@@ -17,11 +17,15 @@ from contract.api import (
     ActivateRequest,
     Activation,
     BenchRequest,
+    Build,
     ErrorReply,
     Job,
     JobState,
+    LayerProfile,
+    LayerTime,
     ModelInfo,
     ModelState,
+    ProfileRequest,
 )
 from contract.manifest import Preprocessing, Score, Signature, TensorSpec
 
@@ -115,6 +119,34 @@ JOB = Job(
         golden_source="images",
         load_s=0.5,
         outage_s=0,
+        build=Build(
+            key="0" * 32,
+            reason="precision is fp16, it was fp32",
+            build_s=312.5,
+            engine_bytes=1 << 20,
+            build_peak_bytes=None,
+            runtime_version="8.2.1.9",
+            architecture="sm_53",
+            unmet={"build_peak_bytes": "no VmHWM"},
+        ),
+    ),
+    lines=("Layer(s) without a name", "Done."),
+    line_count=700,
+)
+PROFILED = Job(
+    id="0123456789ac",
+    kind="profile",
+    model="capsule",
+    state=JobState.DONE,
+    revision=3,
+    stage="done",
+    layer_profile=LayerProfile(
+        model="capsule",
+        bundle="a" * 64,
+        runs=100,
+        layers=(LayerTime(name="conv + relu", mean_ms=0.5), LayerTime(name="copy", mean_ms=0)),
+        runtime="trt",
+        runtime_version="10.3.0",
     ),
 )
 FAILED = JOB.model_copy(
@@ -127,9 +159,11 @@ FAILED = JOB.model_copy(
     [
         INFO,
         JOB,
+        PROFILED,
         FAILED,
         BenchRequest(model="capsule", inputs=("c" * 64,), interrupt=True),
-        ActivateRequest(bundle="a" * 64, temporary=True),
+        ProfileRequest(model="capsule", runs=7, interrupt=True),
+        ActivateRequest(bundle="a" * 64, temporary=True, stop_others=True),
     ],
 )
 def test_a_model_is_itself_after_a_journey(model: BaseModel) -> None:
@@ -144,6 +178,15 @@ def test_a_newer_agent_may_say_more() -> None:
 def test_an_agent_from_before_says_less() -> None:
     said = INFO.model_dump(mode="json", exclude={"rate", "temporary"})
     assert ModelInfo.model_validate(said) == INFO.model_copy(update={"rate": None, "temporary": False})
+
+
+def test_an_agent_from_before_builds_nothing_and_profiles_nothing() -> None:
+    said = JOB.model_dump(mode="json", exclude={"lines", "line_count", "layer_profile"})
+    said["activation"].pop("build")
+    job = Job.model_validate(said)
+    assert (job.lines, job.line_count, job.layer_profile) == ((), 0, None)
+    assert job.activation
+    assert job.activation.build is None
 
 
 @pytest.mark.parametrize("state", JobState)
@@ -168,4 +211,13 @@ def test_which_jobs_are_over(state: JobState) -> None:
 def test_no_bench(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:
         BenchRequest.model_validate({"model": "m", **wrong})
+    assert next(iter(wrong)) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"runs": 0}, {"runs": MAX_RUNS + 1}, {"runs": 1.5}, {"model": "../m"}, {"inputs": []}, {"trials": 3}]
+)
+def test_no_profile(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ProfileRequest.model_validate({"model": "m", **wrong})
     assert next(iter(wrong)) in str(caught.value)

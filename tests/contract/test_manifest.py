@@ -107,6 +107,7 @@ def test_order_of_keys_and_defaults_left_out_make_no_other_id() -> None:
         {"weights": 1235},
         {"rate": 0.9},
         {"rate": 0.0},
+        {"build": {"precision": "fp16"}},
         {"score__threshold": 0.0124},
         {"runtime__options": {"threads": True, "provider": "cpu"}},
         {"preprocessing__mean": [0.5, 0.5, 0.25]},
@@ -297,10 +298,33 @@ def test_the_rate_of_a_compression(rate: float) -> None:
     assert "rate" in refusal(changed(rate=1.01))
 
 
+def test_what_the_board_builds() -> None:
+    example = changed(build={"precision": "fp16"})
+    manifest = Manifest.model_validate(example)
+    assert Manifest.model_validate_json(manifest.canonical_json()) == manifest
+    assert json.loads(manifest.canonical_json())["build"] == {"precision": "fp16", "typed": False}
+    typed = changed(build={"precision": "fp16", "typed": True})
+    int8 = changed(build={"precision": "int8"})
+    assert len({Manifest.model_validate(each).bundle_id for each in (EXAMPLE, example, typed, int8)}) == 4
+
+
+def test_the_id_of_a_bundle_that_is_built_never_changes_either() -> None:
+    built = Manifest.model_validate(changed(build={"precision": "fp16"}))
+    assert built.bundle_id == "58cd08e68a313c8fdafc1c7016775d81837ace2dfcb2936e21e72bde1a0d7f58"
+
+
+@pytest.mark.parametrize(
+    ("build", "what"),
+    [({}, "precision"), ({"precision": "fp8"}, "precision"), ({"precision": "fp16", "batch": 2}, "batch")],
+)
+def test_what_no_board_builds(build: dict[str, Any], what: str) -> None:
+    assert f"build.{what}" in refusal(changed(build=build))
+
+
 def test_a_manifest_from_before_says_what_it_said() -> None:
     """Also to an agent from before, which knows no such fields."""
     manifest = Manifest.model_validate(EXAMPLE)
-    assert (manifest.training_error, manifest.good_images, manifest.rate) == (None, (), None)
+    assert (manifest.training_error, manifest.good_images, manifest.rate, manifest.build) == (None, (), None, None)
     assert set(json.loads(manifest.canonical_json())) == {*EXAMPLE, "schema_version"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from agent.telemetry import open_sensors
 from agent.worker import runtimes
 from contract import profile
-from contract.profile import BrokenProfileError, UnknownProfileError, profile_names, read_profile
+from contract.profile import BrokenProfileError, BuildFacts, UnknownProfileError, profile_names, read_profile
 
 GOOD = """
 title = "A board"
@@ -71,6 +71,44 @@ def test_one_that_is_good(shelf: Shelf) -> None:
     shelf("a-board-2", GOOD)
     assert profile_names() == ("a-board-2",)
     assert read_profile("a-board-2").queue_length == 8
+
+
+BUILDS = """
+runtime_version = "8.2.1"
+refused_precisions = { int8 = "SM 5.3 has no int8 path" }
+[build]
+workspace_mib = 256
+alone = true
+timeout_s = 1800
+"""
+
+
+def test_one_whose_runtime_builds(shelf: Shelf) -> None:
+    shelf("plain", GOOD)
+    assert (read_profile("plain").build, read_profile("plain").runtime_version) == (None, None)
+    shelf("builds", GOOD.replace("[tolerance_db]", BUILDS + "[tolerance_db]"))
+    board = read_profile("builds")
+    assert board.build == BuildFacts(workspace_mib=256, alone=True, timeout_s=1800.0)
+    assert board.runtime_version == "8.2.1"
+    assert board.refused_precisions == {"int8": "SM 5.3 has no int8 path"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("workspace_mib = 256", "workspace_mib = 0", "workspace_mib"),
+        ("workspace_mib = 256", "workspace_mib = 0.5", "workspace_mib"),
+        ("alone = true", "", "alone"),
+        ("timeout_s = 1800", "timeout_s = 0", "timeout_s"),
+        ("timeout_s = 1800", "timeout_s = 1800\nswap_mib = 1", "swap_mib"),
+        ('"8.2.1"', '"8.2-ga"', "runtime_version"),
+        ('"SM 5.3 has no int8 path"', "true", "refused_precisions.int8"),
+    ],
+)
+def test_facts_of_a_build_that_are_broken(shelf: Shelf, old: str, new: str, reason: str) -> None:
+    shelf("broken", GOOD.replace("[tolerance_db]", BUILDS.replace(old, new) + "[tolerance_db]"))
+    with pytest.raises(BrokenProfileError, match=f"(.|\n)*{re.escape(reason)}"):
+        read_profile("broken")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from agent import errors
 from agent.worker import errors as worker_errors
-from contract.results import DESCRIPTION_KEYS, DOES_NOT_RUN, FIGURE_KEYS, BenchRow, Latency, Mean, Memory
+from contract.results import DESCRIPTION_KEYS, DOES_NOT_RUN, FIGURE_KEYS, BenchRow, Environment, Latency, Mean, Memory
 
 ROW = BenchRow(
     id="k7m",
@@ -79,6 +79,25 @@ def test_when_it_was_measured_has_a_time_zone() -> None:
 def test_the_codes_that_mean_does_not_run_are_codes_that_exist() -> None:
     known = {kind.code for kind in (*_below(errors.AgentError), *_below(worker_errors.WorkerError))}
     assert DOES_NOT_RUN - known == {"non_finite", "worker_bug"}  # of inspection/errors.py and of worker/loop.py
+
+
+@pytest.mark.parametrize("code", ["model_refused", "build_failed", "out_of_memory", "engine_mismatch", "load_failed"])
+def test_what_a_board_cannot_build_or_load_is_a_result(code: str) -> None:
+    assert code in DOES_NOT_RUN
+
+
+@pytest.mark.parametrize("code", ["build_needs_board", "accelerator_failed", "unsupported", "disk_failed"])
+def test_what_another_attempt_may_do_is_none(code: str) -> None:
+    assert code not in DOES_NOT_RUN
+
+
+def test_an_environment_from_before_has_no_details() -> None:
+    conditions = {"power_mode": None, "temperatures_c": {}, "clocks_mhz": {}, "swap_used_bytes": None}
+    said = dict.fromkeys(("profile", "machine", "os_image", "kernel", "cpu", "python", "runtime"), "x")
+    said |= {"runtime_version": "1", "runtime_options": {}, "agent_version": "0.1.0", "before": conditions}
+    environment = Environment.model_validate({**said, "cpu_count": 4, "memory_total_bytes": None, "after": None})
+    assert environment.runtime_details == {}
+    assert (environment.before.power_mw, environment.before.throttle_events) == ({}, None)
 
 
 def _below(root: type) -> set[type]:

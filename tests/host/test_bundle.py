@@ -268,7 +268,7 @@ class TestBadModels:
         error = kind.__new__(kind)
         conversion.ConversionError.__init__(error, "what it is", "what to do")
 
-        def refuse(*_arguments: object) -> None:
+        def refuse(*_arguments: object, **_options: object) -> None:
             raise error
 
         monkeypatch.setattr(converters.convert, "convert", refuse)

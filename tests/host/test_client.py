@@ -11,7 +11,7 @@ import live
 import pytest
 
 from agent.errors import BoardHeldError
-from contract.api import BenchRequest, Job, JobState, UploadStatus
+from contract.api import BenchRequest, Job, JobState, ProfileRequest, UploadStatus
 from contract.manifest import FileEntry
 from host import client as client_module
 from host import transport
@@ -131,10 +131,22 @@ def test_what_asks_for_nothing_is_not_said_as_an_agent_from_before_would_refuse_
 ) -> None:
     bundle = push(client, bundles.null())
     saying, line = through()
-    for temporary, said in ((True, {"bundle": bundle, "temporary": True}), (False, {"bundle": bundle})):
-        saying.wait(saying.activate("little", bundle, temporary=temporary), nobody)
-        assert json.loads(line.bodies["PUT", "/v1/models/little"]) == said
+    asked: list[dict[str, bool]] = [{}, {"temporary": True}, {"temporary": True, "stop_others": True}]
+    for options in reversed(asked):
+        saying.wait(saying.activate("little", bundle, **options), nobody)
+        assert json.loads(line.bodies["PUT", "/v1/models/little"]) == {"bundle": bundle, **options}
     client.remove("little")
+
+
+def test_a_profile(client: AgentClient, through: Through) -> None:
+    client.wait(client.activate("profiled", push(client, bundles.null())), nobody)
+    saying, line = through()
+    request = ProfileRequest(model="profiled", runs=7, interrupt=True)
+    job = saying.finish(lambda: saying.profile_layers(request), nobody)
+    assert json.loads(line.bodies["POST", "/v1/profiles"]) == request.model_dump(mode="json")
+    assert job.layer_profile
+    assert [layer.name for layer in job.layer_profile.layers] == ["copy to x_out"]
+    client.remove("profiled")
 
 
 def test_an_agent_from_before_refuses_what_it_does_not_know() -> None:
@@ -144,6 +156,7 @@ def test_an_agent_from_before_refuses_what_it_does_not_know() -> None:
     with AgentClient(httpx.Client(transport=transport, base_url="http://10.0.0.1"), "line-3") as client:
         for ask in (
             lambda: client.activate("m", "a" * 64, temporary=True),
+            lambda: client.activate("m", "a" * 64, stop_others=True),
             lambda: client.bench(BenchRequest(model="m")),
             lambda: client.offer(bundles.null().manifest),
         ):

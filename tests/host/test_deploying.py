@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import zoo
 from told import Told
 
-from contract.api import BenchRequest
+from contract.api import BenchRequest, ModelState
 from contract.profile import read_profile
 from host.bundle import Bundle, Request, make
 from host.client import AgentClient
@@ -164,3 +165,72 @@ def test_a_deploy_waits_for_a_bench(client: AgentClient, agent: live.Agent) -> N
     deploy(client, "patient", of_null(), told, no_store)
     thread.join()
     assert any("waiting for a bench of 'benched'" in stage for stage in told.stages)
+
+
+class Asked:
+    """Whoever is asked whether other models may be stopped, and what they were told."""
+
+    def __init__(self, answer: bool) -> None:
+        self.answer = answer
+        self.heard: list[str] = []
+
+    def __call__(self, why: str) -> bool:
+        self.heard.append(why)
+        return self.answer
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[AgentClient]:
+    """A board that cannot build while it serves, and serves `other`."""
+    facts = bundles.BUILDS.model_copy(update={"alone": True})
+    with live.listening(tmp_path / "agent", token=live.TOKEN, build=facts) as agent:
+        agent.activate(bundles.null(), "other")
+        with AgentClient.connect("small", f"http://127.0.0.1:{agent.port}", live.TOKEN) as client:
+            yield client
+
+
+def to_build(**options: Any) -> Bundle:
+    made = bundles.null(**options).to_build()
+    return Bundle(made.manifest, made.files)
+
+
+def test_a_build_that_needs_the_board_is_not_begun_unless_the_user_says_so(small: AgentClient) -> None:
+    no, yes = Asked(False), Asked(True)
+    for refusing in ((no,), ()):  # nobody to ask is a no
+        with pytest.raises(BoardError, match="it serves other") as raised:
+            deploy(small, "mine", to_build(), Told(), no_store, *refusing)
+        assert raised.value.code == "build_needs_board"
+    assert served(small, "mine") is None
+    activation = deploy(small, "mine", to_build(), Told(), no_store, yes)
+    assert activation.build
+    assert activation.build.reason
+    why = "building takes most of this board's memory, and it serves other"
+    assert (no.heard, yes.heard) == ([why], [why])
+    assert {model.name: model.state for model in small.models()} == dict.fromkeys(("mine", "other"), ModelState.READY)
+
+
+def test_nobody_is_asked_where_nothing_is_built_and_of_another_error(small: AgentClient, store: Store) -> None:
+    asked = Asked(True)
+    deploy(small, "plain", of_null(), Told(), no_store, asked)
+    with pytest.raises(DoesNotRunError) as raised:
+        deploy(small, "bad", to_build(nodes=[("act", "Fancy")]), Told(), lambda: store, asked)
+    assert raised.value.code == "model_refused"
+    assert asked.heard == []
+
+
+def test_a_build_that_fails_after_a_yes_is_a_result_and_the_others_serve_again(
+    small: AgentClient, store: Store
+) -> None:
+    with pytest.raises(DoesNotRunError, match="told to fail"):
+        deploy(small, "mine", to_build(fail_build=True), Told(), lambda: store, Asked(True))
+    [row] = store.rows()
+    assert (row.failure_code, row.model) == ("build_failed", "mine")
+    assert [(model.name, model.state) for model in small.models()] == [("other", ModelState.READY)]
+
+
+def test_what_the_builder_says_is_told(small: AgentClient) -> None:
+    told = Told()
+    deploy(small, "mine", to_build(build_lines=8, build_delay_ms=400), told, no_store, Asked(True))
+    assert set(told.details) <= {f"line {number} of 8" for number in range(1, 9)}
+    assert len(set(told.details)) > 2
+    assert "small: building the engine: the board has none of this model yet" in told.stages

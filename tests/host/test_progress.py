@@ -5,6 +5,7 @@ import time
 import pytest
 from rich.console import Console
 from rich.progress import Progress as RichProgress
+from told import Told
 
 from contract.api import Job, JobState
 from host import progress
@@ -51,6 +52,25 @@ def test_what_there_is_to_say_of_it_stands_behind_the_count(clock: list[float]) 
     assert bars.tasks[0].fields["count"] == "7 of 10, error 1.2e-04"
 
 
+def test_what_has_no_total_is_told_by_what_there_is_to_say_of_it(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    bars = RichProgress(console=Console(file=io.StringIO()))
+    bar = Bar(bars)
+    drawn = []
+    for told in (lines, bar):
+        told.stage("building")
+        told.advance(0, 0)  # nothing to say
+        for number in range(100):
+            clock[0] += 0.11
+            told.advance(0, 0, f"layer {number}")
+            drawn.append(bars.tasks[0].fields["count"])
+    assert stream.getvalue().splitlines() == ["building ...", "building: layer 45", "building: layer 91"]
+    assert bars.tasks[0].total is None
+    assert drawn[-1].startswith("layer 9")
+    assert len(set(drawn)) == pytest.approx(11 / progress.BAR_EVERY_S, rel=0.3)
+
+
 class Terminal(io.StringIO):
     """A terminal to the eye of a program."""
 
@@ -79,6 +99,22 @@ def test_a_bar_on_a_terminal_which_is_gone_afterwards(monkeypatch: pytest.Monkey
     assert "1,000 of 1,000" in text
     assert "trial 1 of 3: stored [bold]" in text
     assert text.rstrip("\n").endswith("\x1b[2K")  # the line is wiped
+
+
+def test_a_bar_stands_aside_for_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = at_a_terminal(monkeypatch)
+    with shown() as told:
+        told.stage("running")
+        with told.aside():
+            before = terminal.getvalue()
+            assert before.endswith("\x1b[2K")  # the line is wiped
+            assert before.rindex("\x1b[?25h") > before.rindex("\x1b[?25l")  # the cursor is there to answer
+            time.sleep(2 * progress.BAR_EVERY_S)
+            assert terminal.getvalue() == before
+        told.advance(1000, 1000)
+    assert "1,000 of 1,000" in terminal.getvalue()[len(before) :]
+    with Lines(io.StringIO()).aside():
+        pass
 
 
 def test_the_cursor_comes_back_after_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +167,15 @@ def test_of_a_job_on_a_board() -> None:
     job = Job(id="1", kind="bench", model="m", state=JobState.RUNNING, revision=1, stage="loading", done=1, total=2)
     on_job("desktop", Lines(stream), job)
     assert stream.getvalue() == "desktop: loading ...\n"
+
+
+def test_of_a_job_that_builds_the_last_line_is_told() -> None:
+    told = Told()
+    job = Job(id="1", kind="activate", model="m", state=JobState.RUNNING, revision=1, stage="building")
+    on_job("nano", told, job)
+    on_job("nano", told, job.model_copy(update={"lines": ("first", "  conv_1: 5 ms " + "x" * 100), "line_count": 9}))
+    assert told.stages == ["nano: building"] * 2
+    assert told.done == [(0, 0)] * 2
+    [detail] = told.details
+    assert detail.startswith("conv_1: 5 ms x")
+    assert len(detail) == 60

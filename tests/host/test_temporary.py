@@ -12,6 +12,7 @@ import live
 import pytest
 from told import Told
 
+from contract.api import ModelState
 from host.benching import Request, bench
 from host.bundle import Bundle
 from host.client import AgentClient
@@ -172,3 +173,20 @@ def test_a_host_that_is_killed_leaves_nothing_behind_for_long(tmp_path: Path) ->
         assert host.returncode == -signal.SIGKILL, host.stderr
         assert host.stdout.startswith("temporary-")
         live.eventually(lambda: agent.client.get("/v1/models").json() == [])
+
+
+def test_for_one_that_is_built_the_others_are_stopped_if_that_is_asked_for(tmp_path: Path) -> None:
+    facts, built = bundles.BUILDS.model_copy(update={"alone": True}), bundles.null().to_build()
+    bundle = Bundle(built.manifest, built.files)
+    with live.listening(tmp_path, token=live.TOKEN, build=facts) as agent:
+        agent.activate(bundles.null(), "other")
+        with AgentClient.connect("small", f"http://127.0.0.1:{agent.port}", live.TOKEN) as client:
+            with pytest.raises(BoardError, match="it serves other"), temporarily(client, bundle, Told()):
+                pass
+            with temporarily(client, bundle, Told(), stop_others=True) as (_, activation):
+                assert activation.build
+                assert {model.state for model in client.models()} == {ModelState.READY}
+            with temporarily(client, bundle, Told()) as (_, activation):  # the engine is kept
+                assert activation.build
+                assert activation.build.reason is None
+            assert [model.name for model in client.models()] == ["other"]

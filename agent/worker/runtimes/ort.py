@@ -3,17 +3,14 @@ copies nothing and allocates nothing for them.
 """
 
 import difflib
+import json
+import os
+import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..errors import BadOptionError, LoadFailedError, RunFailedError, RuntimeMissingError
-from .base import Options, Runtime, Tensor
-
-# y = Identity(x), one float32, opset 13, IR 7: its run ends "the runtime is initialised".
-# tests/agent/worker/test_ort.py makes it again with the onnx package and compares.
-TINY_MODEL = bytes.fromhex(
-    "080712003a370a100a017812017922084964656e746974791201745a0f0a0178120a0a08080112040a02"
-    "0801620f0a0179120a0a08080112040a02080142040a00100d"
-)
+from ._tiny import TINY_MODEL
+from .base import Layer, Options, Runtime, Tensor
 
 _DTYPES = {
     "tensor(float16)": "float16",
@@ -74,13 +71,18 @@ class OnnxRuntime(Runtime):
             "are the accelerator's driver and libraries installed? provider=cpu needs none",
         )
 
-    def _session(self, model: Any) -> Any:
+    def _session(self, model: Any, trace: Optional[str] = None) -> Any:
+        """`trace`: what the name of a file with the times of its operators begins with."""
         settings = self._ort.SessionOptions()
+        if trace is not None:
+            settings.enable_profiling = True
+            settings.profile_file_prefix = trace
         settings.intra_op_num_threads = self._threads
         settings.log_severity_level = 3  # errors; its warnings are for those who make graphs, and go to stderr
         return self._ort.InferenceSession(model, settings, providers=[self._provider])
 
     def load(self, path: str) -> Tuple[List[Tensor], List[Tensor]]:
+        self._path = path
         try:
             self._loaded = self._session(path)
         except self._failures as error:
@@ -91,17 +93,20 @@ class OnnxRuntime(Runtime):
         return _tensors(self._loaded.get_inputs()), _tensors(self._loaded.get_outputs())
 
     def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        binding = self._loaded.io_binding()
+        return self._bound(self._loaded, inputs, outputs)
+
+    def _bound(self, session: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> "_Binding":
+        binding = session.io_binding()
         given = {}  # type: Dict[str, Any]
         handed_on = []
-        for declared, array in zip(self._loaded.get_inputs(), inputs):
+        for declared, array in zip(session.get_inputs(), inputs):
             binding.bind_input(declared.name, *self._place(array))
             given[declared.name] = array
-        for declared, array in zip(self._loaded.get_outputs(), outputs):
+        for declared, array in zip(session.get_outputs(), outputs):
             binding.bind_output(declared.name, *self._place(array))
             if declared.name in given:
                 handed_on.append((array, given[declared.name]))
-        return _Binding(binding, handed_on, self._provider != _CPU)
+        return _Binding(binding, handed_on, self._provider != _CPU, inputs, outputs)
 
     def _place(self, array: Any) -> Tuple[Any, ...]:
         """Of an array in host memory, as bind_input and bind_output take it."""
@@ -109,8 +114,21 @@ class OnnxRuntime(Runtime):
         return "cpu", 0, element, array.shape, array.ctypes.data
 
     def run(self, binding: Any) -> Optional[float]:
+        self._run(self._loaded, binding)
+        return None
+
+    def profile(self, binding: Any, runs: int) -> List[Layer]:
+        with tempfile.TemporaryDirectory() as folder:
+            session = self._session(self._path, os.path.join(folder, "trace"))
+            again = self._bound(session, binding.inputs, binding.outputs)
+            for _ in range(runs + 1):
+                self._run(session, again)
+            with open(session.end_profiling(), encoding="utf-8") as file:
+                return _layers(json.load(file))
+
+    def _run(self, session: Any, binding: "_Binding") -> None:
         try:
-            self._loaded.run_with_iobinding(binding.bound)
+            session.run_with_iobinding(binding.bound)
             if binding.is_asynchronous:
                 binding.bound.synchronize_outputs()
         except self._failures as error:
@@ -119,7 +137,6 @@ class OnnxRuntime(Runtime):
             ) from error
         for target, source in binding.handed_on:
             target[...] = source
-        return None
 
 
 class _Binding(NamedTuple):
@@ -128,6 +145,8 @@ class _Binding(NamedTuple):
     bound: Any
     handed_on: List[Tuple[Any, Any]]
     is_asynchronous: bool
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
 
 
 def create() -> Runtime:
@@ -139,6 +158,25 @@ def _failures(onnxruntime: Any) -> Tuple[Any, ...]:
     state = vars(onnxruntime.capi.onnxruntime_pybind11_state)
     own = [each for each in state.values() if isinstance(each, type) and issubclass(each, Exception)]
     return tuple(own) + (RuntimeError, MemoryError, ValueError)
+
+
+def _layers(events: Sequence[Dict[str, Any]]) -> List[Layer]:
+    """By node, in order. Its kernel alone: what is around it has names of its own.
+
+    The first run is left out: it is slower. The runs are counted, as a trace ends after a million events
+    (onnxruntime/core/common/profiler.h). Format: https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html
+    """
+    suffix = "_kernel_time"
+    total_us = {}  # type: Dict[str, int]
+    runs = -1
+    for event in events:
+        name = event.get("name", "")
+        if name == "model_run":  # written at its end
+            runs += 1
+        elif runs >= 0 and event.get("cat") == "Node" and name.endswith(suffix):
+            label = "%s (%s)" % (name[: -len(suffix)], event.get("args", {}).get("op_name", "?"))
+            total_us[label] = total_us.get(label, 0) + event["dur"]
+    return [Layer(label, total / 1000.0 / max(1, runs)) for label, total in total_us.items()]
 
 
 def _threads(value: Any) -> int:

@@ -140,6 +140,49 @@ class TestDeploying:
         agent.client.delete(f"/v1/jobs/{job['id']}")
 
 
+class TestBuilding:
+    """Models of which the board makes what it loads; tests/agent/test_building.py has the rest."""
+
+    def test_how_it_was_built_and_what_the_builder_said(self, start: Start) -> None:
+        agent = start(build=bundles.BUILDS)
+        bundle = live.push(agent.client, bundles.null(build_lines=3).to_build())
+        job = over(agent, activate(agent, "m", bundle))
+        assert job.activation
+        assert job.activation.build
+        assert job.activation.build.reason == "the board has none of this model yet"
+        assert (job.lines, job.line_count) == (("line 1 of 3", "line 2 of 3", "line 3 of 3"), 3)
+        agent.run(agent.service.dataplane.models["m"].supervisor.stop())
+        job = over(agent, agent.client.post("/v1/models/m/load"))
+        assert job.activation
+        assert job.activation.build
+        assert job.activation.build.reason is None
+
+    def test_a_rollback_says_what_it_builds_too(self, start: Start) -> None:
+        agent = start(build=bundles.BUILDS)
+        first, second = (bundles.null(build_lines=count, version=count).to_build() for count in (1, 2))
+        for bundle in (first, second):
+            over(agent, activate(agent, "m", live.push(agent.client, bundle)))
+        for engine in agent.service.settings.data_dir.glob("engines/*/model.engine"):
+            engine.unlink()
+        job = over(agent, agent.client.post("/v1/models/m/rollback"))
+        assert job.activation
+        assert job.activation.build
+        assert (job.activation.build.reason, job.lines) == ("the one that was there is damaged", ("line 1 of 1",))
+
+    def test_others_are_stopped_for_it_only_if_that_is_asked_for(self, start: Start) -> None:
+        agent = start(build=bundles.BUILDS.model_copy(update={"alone": True}))
+        agent.activate(bundles.null(), "other")
+        bundle = live.push(agent.client, bundles.null().to_build())
+        job = over(agent, activate(agent, "m", bundle))
+        assert job.error
+        assert (job.state, job.error.code) == (JobState.FAILED, "build_needs_board")
+        job = over(agent, activate(agent, "m", bundle, stop_others=True))
+        assert job.state is JobState.DONE
+        assert {name: told.state for name, told in models(agent).items()} == dict.fromkeys(
+            ("m", "other"), ModelState.READY
+        )
+
+
 class TestTemporary:
     """Models for whoever knows their name; tests/agent/test_temporary.py has the rest."""
 
@@ -194,6 +237,24 @@ class TestJobs:
         samples = np.frombuffer(response.content, "<i8")
         assert len(samples) == 20
         assert (samples > 0).all()
+
+    def test_a_profile(self, agent: Agent) -> None:
+        job = over(agent, agent.client.post("/v1/profiles", json={"model": "every", "runs": 3, "interrupt": True}))
+        assert job.layer_profile
+        assert (job.state, job.kind, job.model) == (JobState.DONE, "profile", "every")
+        copied = [output.name for output in models(agent)["every"].signature.outputs]
+        assert [layer.name for layer in job.layer_profile.layers] == [f"copy to {name}" for name in copied]
+        assert (job.measurement, job.activation) == (None, None)
+
+    def test_a_profile_of_nothing_or_on_a_board_in_use(self, agent: Agent) -> None:
+        response = agent.client.post("/v1/profiles", json={"model": "plian", "interrupt": True})
+        assert_error(response, 404, "unknown_model")
+        agent.infer(bytes(16), "application/octet-stream", model="plain")
+        assert_error(agent.client.post("/v1/profiles", json={"model": "plain"}), 409, "recent_traffic")
+        told = assert_error(
+            agent.client.post("/v1/profiles", json={"model": "plain", "runs": 0}), 422, "invalid_request"
+        )
+        assert "runs" in told["error"]
 
     def test_a_board_in_use(self, agent: Agent) -> None:
         agent.infer(bytes(16), "application/octet-stream", model="plain")

@@ -2,98 +2,29 @@
 
 import mmap
 import resource
-import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from looping import LOAD, Made, X, serve
 
-from agent.worker import loop, memory, runtimes, wire
+from agent.worker import loop, memory, wire
 from agent.worker.errors import LoadFailedError, RunFailedError
-from agent.worker.loop import Channel, Loop
-from agent.worker.runtimes.base import Options, Runtime, Tensor
-
-X = {"name": "x", "dtype": "float32", "shape": [1, 4]}
-Y = {**X, "name": "y"}
-LOAD = {
-    "op": "load",
-    "runtime": "made",
-    "path": "/model",
-    "options": {},
-    "inputs": [X],
-    "outputs": [Y],
-    "slots": [{"inputs": [0], "outputs": [64]}, {"inputs": [128], "outputs": [192]}],
-}
-
-
-class Made(Runtime):
-    """y = 2 x. `accelerator_s` is taken from run to run; an exception there is raised."""
-
-    def __init__(
-        self,
-        accelerator_s: Sequence[float | Exception | None] = (),
-        inputs: Sequence[Tensor] = (Tensor("x", "float32", (1, 4)),),
-    ) -> None:
-        self._accelerator_s = iter(accelerator_s)
-        self._inputs = list(inputs)
-
-    def _open(self, options: Options) -> str:
-        return "7"
-
-    def load(self, path: str) -> tuple[list[Tensor], list[Tensor]]:
-        return self._inputs, [Tensor("y", "float32", (1, 4))]
-
-    def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
-        return inputs[0], outputs[0]
-
-    def run(self, binding: Any) -> float | None:
-        source, target = binding
-        target[...] = 2 * source
-        said = next(self._accelerator_s, None)
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-
-@pytest.fixture
-def arena() -> Iterator[mmap.mmap]:
-    with mmap.mmap(-1, 1 << 16) as memory_map:
-        yield memory_map
-
-
-def _serve(
-    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, runtime: Runtime, *messages: wire.Message
-) -> list[wire.Message]:
-    """What a worker with `runtime` answers to these messages, all waiting from the start, and nothing after them."""
-    monkeypatch.setattr(runtimes, "create", lambda _key: runtime)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        for number, message in enumerate(messages, start=1):
-            ours.sendall(wire.pack({**message, "id": number}))
-        ours.shutdown(socket.SHUT_WR)
-        served = Loop(Channel(theirs), arena)
-        served.serve()
-        del served  # its views of the arena
-        theirs.shutdown(socket.SHUT_WR)
-        unpacker = wire.Unpacker()
-        replies: list[wire.Message] = []
-        while data := ours.recv(1 << 16):
-            replies += unpacker.feed(data)
-    return replies
+from agent.worker.runtimes.base import Layer, Tensor
 
 
 def test_a_run_reads_and_writes_its_own_slot(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
     arena[128:144] = np.arange(4, dtype=np.float32).tobytes()
-    _, reply = _serve(monkeypatch, arena, Made(), LOAD, {"op": "infer", "slot": 1})
+    _, reply = serve(monkeypatch, arena, Made(), LOAD, {"op": "infer", "slot": 1})
     assert reply["id"] == 2
     assert np.frombuffer(arena[192:208], np.float32).tolist() == [0, 2, 4, 6]
     assert arena[64:80] == bytes(16)
 
 
 def test_the_accelerator_s_mean_is_of_all_runs_but_the_first(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
-    replies = _serve(monkeypatch, arena, Made([9.0, 0.001, 0.002, 0.006]), LOAD, _bench(4))
+    replies = serve(monkeypatch, arena, Made([9.0, 0.001, 0.002, 0.006]), LOAD, _bench(4))
     assert replies[1]["ok"]["accelerator_ns"] == pytest.approx(3e6)
 
 
@@ -101,12 +32,12 @@ def test_the_accelerator_s_mean_is_of_all_runs_but_the_first(monkeypatch: pytest
 def test_a_mean_that_is_not_of_every_run_is_none(
     monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, said: list[float | None]
 ) -> None:
-    replies = _serve(monkeypatch, arena, Made(said), LOAD, _bench(3))
+    replies = serve(monkeypatch, arena, Made(said), LOAD, _bench(3))
     assert replies[1]["ok"]["accelerator_ns"] is None
 
 
 def test_the_accelerator_s_time_of_one_run_is_passed_on(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
-    replies = _serve(monkeypatch, arena, Made([0.25e-6, None]), LOAD, *[{"op": "infer", "slot": 0}] * 2)
+    replies = serve(monkeypatch, arena, Made([0.25e-6, None]), LOAD, *[{"op": "infer", "slot": 0}] * 2)
     assert [reply["ok"]["accelerator_ns"] for reply in replies[1:]] == [250, None]
 
 
@@ -120,7 +51,7 @@ def test_samples_are_nanoseconds_of_the_run_alone(monkeypatch: pytest.MonkeyPatc
             time.sleep(0.005)
             return super().run(binding)
 
-    _serve(monkeypatch, arena, Slow(), LOAD, _bench(5))
+    serve(monkeypatch, arena, Slow(), LOAD, _bench(5))
     samples_ns = np.frombuffer(arena[1024 : 1024 + 40], np.int64)
     assert (samples_ns >= 5_000_000).all()
     assert np.median(samples_ns) < 50_000_000
@@ -144,13 +75,13 @@ def test_no_run_pays_for_the_pages_of_its_slot(monkeypatch: pytest.MonkeyPatch) 
     slots = [{"inputs": [4096], "outputs": [4096 + size]}]
     with mmap.mmap(-1, 3 * size) as arena:
         load = {**LOAD, "inputs": [x], "outputs": [{**x, "name": "y"}], "slots": slots}
-        _serve(monkeypatch, arena, Counting(), load, {**_bench(2), "slots": 1, "samples": 0})
+        serve(monkeypatch, arena, Counting(), load, {**_bench(2), "slots": 1, "samples": 0})
     assert max(faults) < size // mmap.PAGESIZE // 10
 
 
 def test_a_run_that_fails_ends_the_bench_and_not_the_worker(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
     runtime = Made([None, RunFailedError("out of what", "give more")])
-    replies = _serve(monkeypatch, arena, runtime, LOAD, _bench(9), {"op": "infer", "slot": 0})
+    replies = serve(monkeypatch, arena, runtime, LOAD, _bench(9), {"op": "infer", "slot": 0})
     assert replies[1] == {"id": 2, "error": {"code": "run_failed", "message": "out of what", "hint": "give more"}}
     assert "ok" in replies[2]
 
@@ -165,14 +96,14 @@ def test_figures_that_cannot_be_read_are_none_with_the_reason(
         raise ValueError("/proc/self/status has no VmHWM")
 
     monkeypatch.setattr(memory, "peak_bytes", unknown)
-    loaded, benched = _serve(monkeypatch, arena, Made(), LOAD, _bench(2))
+    loaded, benched = serve(monkeypatch, arena, Made(), LOAD, _bench(2))
     assert loaded["ok"]["baseline_bytes"] > 0
     assert loaded["ok"]["load_peak_bytes"] is None
     assert loaded["ok"]["unmet"] == {"load_peak_bytes": "/proc/self/status has no VmHWM"}
     assert benched["ok"]["unmet"] == {"run_peak_bytes": "/proc/self/status has no VmHWM"}
     monkeypatch.setattr(memory, "reset_peak", refused)
     monkeypatch.setattr(memory, "peak_bytes", lambda: 1)
-    _, benched = _serve(monkeypatch, arena, Made(), LOAD, _bench(2))
+    _, benched = serve(monkeypatch, arena, Made(), LOAD, _bench(2))
     assert benched["ok"]["run_peak_bytes"] is None
     assert "Permission denied" in benched["ok"]["unmet"]["run_peak_bytes"]
 
@@ -181,8 +112,8 @@ def test_a_dimension_the_runtime_does_not_know_is_the_manifest_s(
     monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
 ) -> None:
     runtime = Made(inputs=[Tensor("x", "float32", (None, 4))])
-    assert "ok" in _serve(monkeypatch, arena, runtime, LOAD)[0]
-    (reply,) = _serve(monkeypatch, arena, runtime, {**LOAD, "inputs": [{**X, "shape": [1, 5]}]})
+    assert "ok" in serve(monkeypatch, arena, runtime, LOAD)[0]
+    (reply,) = serve(monkeypatch, arena, runtime, {**LOAD, "inputs": [{**X, "shape": [1, 5]}]})
     assert reply["error"]["code"] == "signature_mismatch"
     assert "[None, 4]" in reply["error"]["message"]
 
@@ -204,7 +135,7 @@ def test_what_the_agent_never_asks_is_a_bug_with_its_traceback_and_the_worker_st
 ) -> None:
     dtype = message.get("inputs", [X])[0]["dtype"]
     runtime = Made(inputs=[Tensor("x", dtype, (1, 4))])
-    first, second = _serve(monkeypatch, arena, runtime, message, LOAD)
+    first, second = serve(monkeypatch, arena, runtime, message, LOAD)
     assert first["id"] == 1
     assert first["error"]["code"] == "worker_bug"
     assert "Traceback" in first["error"]["traceback"]
@@ -215,11 +146,120 @@ def test_what_the_agent_never_asks_is_a_bug_with_its_traceback_and_the_worker_st
 def test_an_error_of_any_length_still_fits_a_frame(
     monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, error: Exception
 ) -> None:
-    (_, reply, after) = _serve(monkeypatch, arena, Made([error]), LOAD, *[{"op": "infer", "slot": 0}] * 2)
+    (_, reply, after) = serve(monkeypatch, arena, Made([error]), LOAD, *[{"op": "infer", "slot": 0}] * 2)
     assert 1000 < len(reply["error"]["message"]) < 10_000
     assert "[...]" in reply["error"]["message"]
     assert len(reply["error"].get("traceback", "")) < 10_000
     assert "ok" in after
+
+
+def test_a_load_says_what_was_there_before_it_and_what_was_decided(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    class Deciding(Made):
+        def details(self) -> dict[str, str]:
+            return {"host_buffers": "pinned"}
+
+    monkeypatch.setattr(memory, "available_bytes", lambda: 12345)
+    (reply,) = serve(monkeypatch, arena, Deciding(), LOAD)
+    assert reply["ok"]["available_bytes"] == 12345
+    assert reply["ok"]["details"] == {"host_buffers": "pinned"}
+    assert reply["ok"]["unmet"] == {}
+
+
+def test_memory_of_the_board_that_cannot_be_read_has_its_reason(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    def unknown() -> int:
+        raise ValueError("/proc/meminfo has no MemAvailable")
+
+    monkeypatch.setattr(memory, "available_bytes", unknown)
+    (reply,) = serve(monkeypatch, arena, Made(), LOAD)
+    assert reply["ok"]["available_bytes"] is None
+    assert reply["ok"]["unmet"] == {"available_bytes": "/proc/meminfo has no MemAvailable"}
+
+
+class Noting(Made):
+    """Notes what is asked of it; `fails` in one of these."""
+
+    def __init__(self, fails: str = "") -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self._fails = fails
+
+    def _note(self, what: str) -> None:
+        self.asked.append(what)
+        if what == self._fails:
+            raise LoadFailedError("no", "yes")
+
+    def warm_up(self, path: str) -> None:
+        self._note(f"warm_up {path}")
+
+    def load(self, path: str) -> tuple[list[Tensor], list[Tensor]]:
+        self._note(f"load {path}")
+        return super().load(path)
+
+    def bind(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
+        self._note("bind")
+        return super().bind(inputs, outputs)
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+
+def test_a_tiny_model_is_run_before_the_baseline_is_taken(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    runtime = Noting()
+
+    def resident() -> int:
+        runtime.asked.append("baseline")
+        return 5
+
+    monkeypatch.setattr(memory, "resident_bytes", resident)
+    serve(monkeypatch, arena, runtime, LOAD)
+    assert runtime.asked == ["warm_up /model", "baseline", "load /model", "bind", "bind"]
+
+
+@pytest.mark.parametrize("fails", ["warm_up /model", "load /model", "bind"])
+def test_a_load_that_fails_gives_back_what_it_took(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, fails: str
+) -> None:
+    runtime = Noting(fails)
+    refused, unloaded = serve(monkeypatch, arena, runtime, LOAD, {"op": "infer", "slot": 0})
+    assert refused["error"] == {"code": "load_failed", "message": "no", "hint": "yes"}
+    assert unloaded["error"]["code"] == "worker_bug"
+    assert runtime.asked[-2:] == [fails, "close"]
+
+
+def test_one_that_is_not_what_the_manifest_says_is_given_back_too(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    runtime = Noting()
+    (refused,) = serve(monkeypatch, arena, runtime, {**LOAD, "inputs": []})
+    assert refused["error"]["code"] == "signature_mismatch"
+    assert runtime.asked[-1] == "close"
+
+
+def test_a_bench_says_what_is_held_on_an_accelerator(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    class Holding(Made):
+        def accelerator_bytes(self) -> int | None:
+            return 500
+
+    for runtime, held in ((Holding(), 500), (Made(), None)):
+        _, reply = serve(monkeypatch, arena, runtime, LOAD, _bench(2))
+        assert reply["ok"]["accelerator_bytes"] == held
+
+
+def test_a_profile_is_of_one_slot(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    class Layered(Made):
+        def profile(self, binding: Any, runs: int) -> list[Layer]:
+            binding[1][...] = 7
+            return [Layer("conv", 0.5 * runs), Layer("relu", 0.25)]
+
+    arena[:256] = bytes(256)
+    _, reply = serve(monkeypatch, arena, Layered(), LOAD, {"op": "profile", "slot": 1, "runs": 3})
+    assert reply["ok"] == {"layers": [["conv", 1.5], ["relu", 0.25]]}
+    assert arena[64:80] == bytes(16)
+    assert np.frombuffer(arena[192:208], np.float32).tolist() == [7] * 4
 
 
 def test_the_hello_is_what_the_wire_says() -> None:

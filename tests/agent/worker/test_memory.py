@@ -71,3 +71,28 @@ def test_of_this_process_the_peak_follows_what_it_held() -> None:
     memory.reset_peak()
     assert memory.resident_bytes() < with_it - size // 2
     assert memory.peak_bytes() < peak - size // 2
+
+
+def test_what_the_board_has_left(tmp_path: Path) -> None:
+    meminfo = _status(tmp_path, "MemTotal:        4051000 kB\nMemFree:  81000 kB\nMemAvailable:    1234567 kB\n")
+    assert memory.available_bytes(meminfo) == 1234567 * 1024
+    with pytest.raises(ValueError, match="has no MemAvailable"):  # before Linux 3.14
+        memory.available_bytes(_status(tmp_path, "MemTotal:  4051000 kB\nMemFree:  81000 kB\n"))
+    assert 1 << 20 < memory.available_bytes() < 1 << 50
+
+
+@pytest.mark.parametrize("error", [OSError("no such file"), ValueError("has no VmHWM")])
+def test_an_attempt_that_fails_leaves_its_reason(error: Exception) -> None:
+    def read() -> int:
+        raise error
+
+    unmet = {"other": "reason"}
+    assert memory.attempt(unmet, "peak", read) is None
+    assert unmet == {"other": "reason", "peak": str(error)}
+    assert memory.attempt(unmet, "more", lambda: 5) == 5
+    assert "more" not in unmet
+
+
+def test_an_attempt_does_not_hide_a_bug() -> None:
+    with pytest.raises(ZeroDivisionError):
+        memory.attempt({}, "peak", lambda: 1 // 0)

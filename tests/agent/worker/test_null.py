@@ -3,6 +3,7 @@ tests/conformance).
 """
 
 import json
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,18 @@ import numpy as np
 import pytest
 
 from agent.worker import runtimes
-from agent.worker.errors import BadOptionError, LoadFailedError, RunFailedError, RuntimeMissingError
+from agent.worker.errors import (
+    BadOptionError,
+    BuildFailedError,
+    LoadFailedError,
+    ModelRefusedError,
+    RunFailedError,
+    RuntimeMissingError,
+    UnsupportedError,
+)
 from agent.worker.runtimes import create
-from agent.worker.runtimes.base import Runtime, Tensor
+from agent.worker.runtimes.base import Order, Problem, Runtime, Tensor
+from agent.worker.runtimes.null import OUT_OF_NVMAP
 
 
 def _model(folder: Path, inputs: Any = (["x", "float32", [1, 4]],), outputs: Any = None) -> str:
@@ -123,3 +133,102 @@ def test_noise_is_printed_below_python_in_each_run(tmp_path: Path, capfd: pytest
     runtime.run(binding)
     out, err = capfd.readouterr()
     assert out.count("{rubbish}") == err.count("{rubbish}") == 16
+
+
+def _opened(**faults: Any) -> Runtime:
+    runtime = create("null")
+    runtime.open(faults)
+    return runtime
+
+
+def _order(folder: Path) -> Order:
+    source = _model(folder)
+    return Order(source, str(folder / "model.engine"), str(folder / "timing.cache"), "fp32", False, 1 << 20)
+
+
+def _built(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {"model.json"}
+
+
+def test_what_it_builds_is_a_copy_that_it_loads(tmp_path: Path) -> None:
+    runtime, order = _opened(), _order(tmp_path)
+    assert runtime.parse(order.source) == []
+    said: list[str] = []
+    runtime.build(order, said.append)
+    assert said == []
+    assert _built(tmp_path) == {"model.engine", "tiny.engine", "timing.cache"}
+    assert runtime.load(order.target) == runtime.load(order.source)
+
+
+def test_the_board_is_as_it_is_told() -> None:
+    assert create("null").open({}) == "1"
+    assert create("null").open({"version": 8}) == "8"
+    assert _opened().architecture() == "null_0"
+    assert _opened(architecture=87).architecture() == "null_87"
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_lines_are_said_evenly_over_the_time_of_a_build(tmp_path: Path, threaded: bool) -> None:
+    runtime = _opened(build_lines=3, build_delay_ms=120, build_thread=threaded)
+    said: list[tuple[str, float, bool]] = []
+    began, here = time.perf_counter(), threading.current_thread()
+
+    def say(line: str) -> None:
+        said.append((line, time.perf_counter() - began, threading.current_thread() is here))
+
+    runtime.build(_order(tmp_path), say)
+    assert [line for line, _, _ in said] == ["line 1 of 3", "line 2 of 3", "line 3 of 3"]
+    assert [after_s >= 0.03 * number for number, (_, after_s, _) in enumerate(said, 1)] == [True] * 3
+    assert {is_here for _, _, is_here in said} == {not threaded}
+    assert time.perf_counter() - began >= 0.12
+
+
+def test_nodes_are_refused_and_so_is_what_is_no_model(tmp_path: Path) -> None:
+    runtime, order = _opened(), _order(tmp_path)
+    path = Path(order.source)
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "nodes": [["a", "Fancy"], ["", "Odd"]]}))
+    reason = "an echo has no nodes"
+    assert runtime.parse(order.source) == [Problem("a", "Fancy", reason), Problem("", "Odd", reason)]
+    with pytest.raises(ModelRefusedError):
+        runtime.build(order, print)
+    assert runtime.load(order.source)  # what is loaded was not parsed
+    for content in (b"", b"rubbish", b"[]", b'{"inputs": 5}', b'{"inputs": [], "outputs": [], "nodes": [1]}'):
+        path.write_bytes(content)
+        [problem] = runtime.parse(order.source)
+        assert problem.reason.startswith("not a null model: ")
+        with pytest.raises(ModelRefusedError):
+            runtime.build(order, print)
+    assert runtime.parse(str(tmp_path / "nowhere"))
+    assert _built(tmp_path) == set()
+
+
+@pytest.mark.parametrize("fault", ["fail_build", "nvmap_full"])
+def test_a_build_fails_as_told_and_leaves_no_engine(
+    tmp_path: Path, fault: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BuildFailedError):
+        _opened(**{fault: True}).build(_order(tmp_path), print)
+    assert "model.engine" not in _built(tmp_path)
+    assert capfd.readouterr().err == (OUT_OF_NVMAP.decode() if fault == "nvmap_full" else "")
+
+
+def test_it_fails_before_the_load_as_told(tmp_path: Path) -> None:
+    _opened().warm_up(_model(tmp_path))
+    with pytest.raises(LoadFailedError, match="before loading"):
+        _opened(fail_warm_up=True).warm_up(_model(tmp_path))
+
+
+def test_the_layers_are_the_copies(tmp_path: Path) -> None:
+    runtime = _opened(wrong=True)
+    runtime.load(_model(tmp_path, [["a", "float64", [1]], ["b", "float64", [1]]]))
+    y = [np.zeros(1), np.zeros(1)]
+    layers = runtime.profile(runtime.bind([np.array([0.25]), np.array([3.0])], y), 4)
+    assert [layer.name for layer in layers] == ["copy to a", "copy to b"]
+    assert all(0 < layer.mean_ms < 100 for layer in layers)
+    assert [each.tolist() for each in y] == [[0.75], [-2.0]]
+
+
+def test_it_does_not_tell_them_where_it_is_told_so(tmp_path: Path) -> None:
+    runtime = _loaded(tmp_path, no_layers=True)
+    with pytest.raises(UnsupportedError, match="the times of layers"):
+        runtime.profile(runtime.bind([np.ones(1)], [np.ones(1)]), 1)

@@ -6,8 +6,10 @@ from pathlib import Path
 import bundles
 import live
 import pytest
+import zoo
 from shell import run
 
+from contract.api import LayerProfile
 from contract.results import DESCRIPTION_KEYS, FIGURE_KEYS
 from host.errors import ResultsFullError
 from host.last import Last
@@ -102,6 +104,52 @@ def test_a_disk_that_is_full_afterwards_loses_nothing(monkeypatch: pytest.Monkey
     error = json.loads(told.stdout)
     assert (error["code"], error["hint"]) == ("results_full", "free some space")
     assert error["rows"][0]["counted_runs"] == 4
+
+
+def test_a_profile_of_layers() -> None:
+    done = run("profile", "--runs", 7, "--interrupt")
+    assert done.exit_code == 0
+    assert "model: echo (deployed to line-3 last)\n" in done.stderr
+    assert "line-3: profiling ..." in done.stderr
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[0].startswith("echo: ")
+    assert lines[0].endswith(" ms in 1 layer")
+    assert lines[1] == "null 1, mean of 7 runs, which profiling slows down"
+    assert lines[-1].startswith("copy to x_out ")
+    assert lines[-1].endswith(" 100 %")
+
+
+def test_a_profile_for_programs() -> None:
+    told = json.loads(run("profile", "--model", "inspector", "--runs", 7, "--interrupt", "--json").stdout)
+    profile = LayerProfile.model_validate(told)
+    assert (profile.model, profile.runs, profile.runtime) == ("inspector", 7, "null")
+    assert [layer.name for layer in profile.layers] == ["copy to image_out"]
+
+
+def test_a_profile_of_onnx_runtime(line: live.Agent) -> None:
+    line.activate(bundles.ort(zoo.autoencoder()), "autoencoder")
+    told = json.loads(run("profile", "--model", "autoencoder", "--interrupt", "--json").stdout)
+    profile = LayerProfile.model_validate(told)
+    assert (profile.runtime, profile.runs) == ("ort", 100)
+    assert {"decoder (ConvTranspose)", "sigmoid (Sigmoid)"} <= {layer.name for layer in profile.layers}
+    assert all(layer.mean_ms >= 0 for layer in profile.layers)
+    assert " 4 layers\n" in run("profile", "--model", "autoencoder", "--interrupt").stdout
+    line.run(line.service.activator.remove("autoencoder"))
+
+
+def test_no_profile(line: live.Agent, images: Path) -> None:
+    done = run("profile", "--model", "ecko", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["code"]) == (3, "unknown_model")
+    assert run("infer", "--model", "inspector", images / "0.png").exit_code == 0
+    done = run("profile")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert "--interrupt" in done.stderr
+    line.activate(bundles.null(no_layers=True), "silent")
+    done = run("profile", "--model", "silent", "--interrupt")
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert "the runtime does not tell the times of layers" in done.stderr
+    assert "hint: measure the whole: host bench" in done.stderr
+    line.run(line.service.activator.remove("silent"))
 
 
 @pytest.fixture

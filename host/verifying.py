@@ -1,0 +1,99 @@
+"""The whole chain on a board, with small models of our own: what its owner runs once it is set up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from contract.api import Activation, BenchRequest
+from contract.profile import Profile
+from host.bundle import Request, make
+from host.client import AgentClient
+from host.errors import BoardError, HostError
+from host.facts import on_board
+from host.progress import Progress, on_job
+from host.specimens import write_specimens
+from host.temporary import temporarily
+
+RUNS = 100
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing tried. `failure` None: it passed; `detail` is what there is to say of it."""
+
+    subject: str
+    what: str
+    detail: str
+    failure: HostError | None = None
+
+
+@dataclass
+class _Checks:
+    """What has been tried so far."""
+
+    done: list[Check] = field(default_factory=list)
+
+    @contextmanager
+    def trying(self, subject: str, what: str) -> Iterator[None]:
+        """A HostError within is a check that failed, and what it would have been needed for is left out."""
+        try:
+            yield
+        except HostError as error:
+            self.done.append(Check(subject, what, error.message, error))
+
+    def passed(self, subject: str, what: str, detail: str) -> None:
+        self.done.append(Check(subject, what, detail))
+
+
+def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_others: bool = False) -> list[Check]:
+    """Probe; then for each specimen: convert, parse and build, golden inputs, 100 runs, and all of it again.
+
+    A check that fails is in the list; UnreachableError where the board does not answer at all.
+    """
+    checks = _Checks()
+    agent = client.agent()
+    checks.passed(client.board, "answers", f"boardfit {agent.version}, profile {agent.profile}")
+    offered = [info for info in agent.runtimes if info.key == profile.runtime]
+    there = next((info for info in offered if info.unavailable is None), None)
+    if there is None:
+        reasons = "; ".join(f"{info.python}: {info.unavailable}" for info in offered) or "no Python was asked"
+        missing = BoardError(reasons, "see deploy/README.md", "runtime_missing")
+        return [*checks.done, Check(client.board, f"has {profile.runtime}", reasons, missing)]
+    checks.passed(client.board, f"has {profile.runtime}", f"{there.version} of {there.python}")
+    with TemporaryDirectory() as folder:
+        for path in write_specimens(Path(folder)):
+            with checks.trying(path.stem, "the chain"):
+                _verify_one(client, on_board(profile, client), path, progress, checks, stop_others)
+    return checks.done
+
+
+def _verify_one(
+    client: AgentClient, profile: Profile, path: Path, progress: Progress, checks: _Checks, stop_others: bool
+) -> None:
+    bundle = make(Request(model=path, input_shapes={}), profile, progress.stage)
+    with temporarily(client, bundle, progress, stop_others=stop_others) as (name, activation):
+        checks.passed(path.stem, "built and proven" if activation.build else "loaded and proven", _proven(activation))
+        request = BenchRequest(model=name, runs=RUNS, interrupt=True)
+        job = client.finish(lambda: client.bench(request), partial(on_job, client.board, progress))
+        assert job.measurement is not None
+        checks.passed(path.stem, f"{RUNS} runs in a fresh worker", _ran(client.samples_ns(job)))
+    with temporarily(client, bundle, progress, stop_others=stop_others) as (_, activation):
+        checks.passed(path.stem, "deployed again", _proven(activation))
+
+
+def _proven(activation: Activation) -> str:
+    agreement = "no difference" if activation.sqnr_db is None else f"{activation.sqnr_db:.1f} dB"
+    if activation.build is None:
+        return f"{agreement} to ONNX Runtime"
+    built = "engine kept" if activation.build.reason is None else f"built in {activation.build.build_s:.1f} s"
+    return f"{built}, {agreement} to ONNX Runtime"
+
+
+def _ran(samples_ns: bytes) -> str:
+    import numpy as np
+
+    counted = np.frombuffer(samples_ns, "<i8")[1:]
+    return f"mean {counted.mean() / 1e6:.3f} ms"
