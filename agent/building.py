@@ -115,7 +115,7 @@ class Builder:
         if not stop_others:
             raise BuildNeedsBoardError(
                 f"building takes most of this board's memory, and it serves {', '.join(running)}",
-                "say --stop-others: they are stopped for as long as the build takes, and started again",
+                "host deploy --stop-others: they are stopped for as long as the build takes, and started again",
             )
         async with self.dataplane.stopped(running, f"an engine is being built for {site.deployment.name!r}"):
             yield
