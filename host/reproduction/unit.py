@@ -166,7 +166,7 @@ def main() -> int:
             print(f"{error.message}\n{error.hint}", file=sys.stderr)  # noqa: T201  # its log
             return error.exit_code
         except OSError as error:
-            print(f"{folder} cannot be written or read: {error}", file=sys.stderr)  # noqa: T201
+            print(f"{folder} cannot be written or read: {error}", file=sys.stderr)  # noqa: T201  # of a process of its own: its log
             return InputError.exit_code
     return 0
 
