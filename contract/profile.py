@@ -65,7 +65,7 @@ class Profile(Contract):
     request_timeout_s: Annotated[float, Field(gt=0)]
     runtime_options: dict[str, str | int | float | bool] = {}
     worker_environment: dict[str, str] = {}
-    runtime_version: Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)*$")] | None = None
+    runtime_version: Annotated[str, StringConstraints(pattern=r"^(RTX )?\d+(\.\d+)*$")] | None = None
     build: BuildFacts | None = None
     refused_precisions: dict[str, str] = {}
 
