@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.errors import BadTensorError, DiskFullError
-from contract.manifest import Signature, TensorSpec
+from contract.tensors import Signature, TensorSpec
 
 ALIGNMENT = 64  # a cache line, and what ONNX Runtime's own allocator gives
 _FOLDER = "/dev/shm"

@@ -13,7 +13,7 @@ from agent.exclusive import Board
 from agent.supervisor import RunTimes, Supervisor
 from agent.uncancelled import whole
 from contract.api import LatencyStats, ModelState
-from contract.manifest import Signature
+from contract.tensors import Signature
 
 RELATIVE_ERROR = 0.01
 _BINS = 2048  # from 1 us to 500 s at 1 %: above 1,000 would do; the memory is bounded by this

@@ -9,7 +9,7 @@ from pathlib import Path
 from agent.errors import GoldenMismatchError
 from agent.supervisor import Supervisor
 from agent.uncancelled import whole
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contract.base import Contract, Reply
-from contract.manifest import FileEntry, ModelName, Preprocessing, Score, Sha256, Signature
+from contract.manifest import FileEntry, ModelName, Preprocessing, Score, Sha256
 from contract.results import Environment, Flag, Memory
+from contract.tensors import Signature
 
 MAX_RUNS = 1_000_000
 MAX_BENCH_INPUTS = 16

@@ -7,62 +7,28 @@ sha256 of every file: equal content has an equal id, on every machine.
 import base64
 import hashlib
 import json
-import math
 import re
 import struct
-from collections import Counter
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from contract.base import Contract
+from contract.tensors import Artifact, Signature
 
 MANIFEST_FILE = "manifest.json"
 """Where an agent keeps the manifest, beside the bundle's own files."""
 
-ITEM_BYTES = {
-    "float16": 2,
-    "float32": 4,
-    "float64": 8,
-    "int8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
-    "uint8": 1,
-    "uint16": 2,
-    "uint32": 4,
-    "uint64": 8,
-    "bool": 1,
-}
-"""Element types a tensor may have, named as numpy names them, with their size in bytes."""
-
 IMAGE_DTYPES = ("float16", "float32", "uint8")
 """What an image can become (inspection/preprocess.py)."""
-
-MAX_DIMENSIONS = 32
-"""Of a shape: what numpy 1 takes, which boards have."""
 
 MAX_GOOD_IMAGES = 64
 MAX_GOOD_IMAGES_BYTES = 64 << 20
 """Of all good images of a model together, as PNG files."""
 
-_LATER_FIELDS = ("training_error", "good_images", "rate", "build")
+_LATER_FIELDS = ("training_error", "good_images", "rate", "build", "artifact", "edge_tpu")
 """Of a manifest, younger than its canonical form: left out where they say nothing, so that no bundle changes its id."""
 
-DType = Literal[
-    "float16",
-    "float32",
-    "float64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "bool",
-]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 ModelName = Annotated[str, StringConstraints(pattern=MODEL_NAME)]
@@ -78,41 +44,6 @@ class FileEntry(Contract):
 
     sha256: Sha256
     size_bytes: Annotated[int, Field(ge=0)]
-
-
-class TensorSpec(Contract):
-    """Name, element type and static shape of one input or output (batch included)."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    dtype: DType
-    shape: Annotated[tuple[PositiveInt, ...], Field(max_length=MAX_DIMENSIONS)]
-
-    @property
-    def size_bytes(self) -> int:
-        return math.prod(self.shape) * ITEM_BYTES[self.dtype]
-
-
-class Signature(Contract):
-    """What goes into a model and what comes out, in order."""
-
-    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _names_tell_apart(self) -> Self:
-        for kind, specs in (("inputs", self.inputs), ("outputs", self.outputs)):
-            (name, count), *_ = Counter(spec.name for spec in specs).most_common(1)
-            if count > 1:
-                raise ValueError(f"{count} {kind} are named {name!r}")
-        return self
-
-    @property
-    def input_bytes(self) -> int:
-        return sum(spec.size_bytes for spec in self.inputs)
-
-    @property
-    def output_bytes(self) -> int:
-        return sum(spec.size_bytes for spec in self.outputs)
 
 
 class Preprocessing(Contract):
@@ -227,6 +158,20 @@ class RuntimeSpec(Contract):
     options: dict[str, str | int | float | bool] = {}
 
 
+class EdgeTpu(Contract):
+    """What the Edge TPU's compiler says of the file.
+
+    on_chip_bytes   parameters that stay on the chip from one inference to the next
+    streamed_bytes  parameters that come over the bus at each inference
+    """
+
+    operators: Annotated[int, Field(ge=0)]
+    operators_on_cpu: Annotated[int, Field(ge=0)]
+    subgraphs: Annotated[int, Field(ge=0)]
+    on_chip_bytes: Annotated[int, Field(ge=0)]
+    streamed_bytes: Annotated[int, Field(ge=0)]
+
+
 class Build(Contract):
     """A board-site step: of the runtime's file the board itself makes what it loads (an engine is of one board alone).
 
@@ -254,6 +199,8 @@ class Manifest(Contract):
     training_error  a file: float32, little-endian, row-major, (height, width) of the preprocessing
     good_images     files: PNG, from which an agent finds the artifact's own threshold
     build           what the board makes of the runtime's file before it loads it; null where it loads the file itself
+    artifact        what the runtime's file takes and gives; null where that is the signature
+    edge_tpu        null where the file is not compiled for one
     rate            the share of weights that a compression has removed; below 0 where ranks that a user gave took more
                     weights than the layers had; null where the model tells of no compression
     """
@@ -270,6 +217,8 @@ class Manifest(Contract):
     weights: Annotated[int, Field(ge=0)] | None = None
     rate: Annotated[float, Field(le=1)] | None = None
     build: Build | None = None
+    artifact: Artifact | None = None
+    edge_tpu: EdgeTpu | None = None
     provenance: Provenance
 
     @model_validator(mode="after")
@@ -293,6 +242,12 @@ class Manifest(Contract):
         ):
             if self.files[path].size_bytes != count * size:
                 raise ValueError(f"{path!r} has {self.files[path].size_bytes} bytes, {count} cases need {count * size}")
+        return self
+
+    @model_validator(mode="after")
+    def _artifact_fits(self) -> Self:
+        if self.artifact:
+            self.artifact.check(self.signature)
         return self
 
     @model_validator(mode="after")

@@ -32,6 +32,18 @@ class BuildFacts(Contract):
     timeout_s: Annotated[float, Field(gt=0)]
 
 
+class OneOwner(Contract):
+    """An accelerator that one process has at a time; of two, the second is refused by the kernel.
+
+    option, value  the runtime option that takes it: a model with another value of it does without
+    device         its folder in sysfs, from the root on, which says who has it
+    """
+
+    option: str
+    value: str
+    device: str
+
+
 class Profile(Contract):
     """What is true of every board of one kind.
 
@@ -39,6 +51,7 @@ class Profile(Contract):
     pythons            interpreters to try for it, in order; "agent" is the agent's own
     switching          overlap: the old version serves until the new one is proven; stop-first: it makes room
     shares_memory      CPU and accelerator share memory, or the accelerator has one owner: a bench empties the board
+    one_owner          null where models can share the accelerator
     headline_memory    which peak `peak_memory_bytes` is: the process's (plus accelerator), or the whole board's
     queue_length       requests a model takes before the next gets 503, the one being served included
     precisions         what `--precision` may be; the first is the default
@@ -67,6 +80,7 @@ class Profile(Contract):
     worker_environment: dict[str, str] = {}
     runtime_version: Annotated[str, StringConstraints(pattern=r"^(RTX )?\d+(\.\d+)*$")] | None = None
     build: BuildFacts | None = None
+    one_owner: OneOwner | None = None
     refused_precisions: dict[str, str] = {}
 
     @model_validator(mode="after")

@@ -119,7 +119,8 @@ class BenchRow(Reply):
     """One trial of one model on one board; or, with `failure`, why there is no figure.
 
     `steady_from_run` is how many counted runs came before latency was steady; null where it never was, or where there
-    are too few runs to tell. `unmet` has the reason of a null by its key, or by the part before the dot.
+    are too few runs to tell. `on_chip_bytes`, `streamed_bytes` and `operators_on_cpu` are of a file compiled for an Edge
+    TPU: `contract.manifest.EdgeTpu`. `unmet` has the reason of a null by its key, or by the part before the dot.
     """
 
     id: str
@@ -146,6 +147,9 @@ class BenchRow(Reply):
     memory: Memory | None = None
     weights: int | None = None
     rate: float | None = None
+    on_chip_bytes: int | None = None
+    streamed_bytes: int | None = None
+    operators_on_cpu: int | None = None
     auc: float | None = None
     auc_drop: float | None = None
     environment: Environment | None = None
@@ -173,6 +177,9 @@ FIGURE_KEYS: tuple[str, ...] = (
     *Memory.model_fields,
     "weights",
     "rate",
+    "on_chip_bytes",
+    "streamed_bytes",
+    "operators_on_cpu",
     "auc",
     "auc_drop",
 )

@@ -11,18 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from contract.manifest import (
-    MANIFEST_FILE,
-    Build,
-    FileEntry,
-    Golden,
-    Manifest,
-    Preprocessing,
-    Provenance,
-    RuntimeSpec,
-    Signature,
-)
+from contract.manifest import MANIFEST_FILE, Build, FileEntry, Golden, Manifest, Preprocessing, Provenance, RuntimeSpec
 from contract.profile import Profile
+from contract.tensors import Signature
 from contract.version import __version__
 from host import images, preprocessing
 from host.errors import InputError, ModelFileError

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from contract.manifest import Inspection, Preprocessing, Signature
+from contract.manifest import Inspection, Preprocessing
+from contract.tensors import Signature
 from host import preprocessing, teaching
 from host.errors import InputError, as_input_error
 from host.material import Material, read_material

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contract.manifest import Inspection, Preprocessing, Score, Signature
+from contract.manifest import Inspection, Preprocessing, Score
+from contract.tensors import Signature
 from host import preprocessing
 from host.errors import InputError
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contract.manifest import IMAGE_DTYPES, Inspection, Preprocessing, Signature, TensorSpec
+from contract.manifest import IMAGE_DTYPES, Inspection, Preprocessing
+from contract.tensors import Signature, TensorSpec
 from host.errors import InputError
 
 _ARITHMETIC = ("scale", "mean", "std")

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from contract.manifest import Manifest, TensorSpec
+from contract.manifest import Manifest
 from contract.profile import Profile
+from contract.tensors import TensorSpec
 from host import bundle as bundles
 from host.bundle import Bundle
 from host.client import TENSORS, AgentClient

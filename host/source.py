@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from contract.manifest import Signature
+from contract.tensors import Signature
 from host import preprocessing
 from host.errors import ModelFileError
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from agent.errors import BadTensorError
-from contract.manifest import ITEM_BYTES, Signature, TensorSpec
+from contract.tensors import ITEM_BYTES, Signature, TensorSpec
 
 Array = NDArray[Any]
 every_dtype = pytest.mark.parametrize("dtype", ITEM_BYTES)

@@ -34,19 +34,9 @@ from agent.service import Service
 from agent.settings import Settings
 from agent.supervisor import FindLaunch, RunTimes, Supervisor
 from contract.api import Activation, RuntimeInfo
-from contract.manifest import (
-    Build,
-    FileEntry,
-    Golden,
-    Manifest,
-    Preprocessing,
-    Provenance,
-    RuntimeSpec,
-    Score,
-    Signature,
-    TensorSpec,
-)
+from contract.manifest import Build, FileEntry, Golden, Manifest, Preprocessing, Provenance, RuntimeSpec, Score
 from contract.profile import BuildFacts, Profile, read_profile
+from contract.tensors import Signature, TensorSpec
 
 BUILDS = BuildFacts(workspace_mib=16, alone=False, timeout_s=30.0)
 LIMITS = Limits(queue_length=4, start_timeout_s=30.0, request_timeout_s=10.0)

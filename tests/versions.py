@@ -12,7 +12,7 @@ from bundles import Bundle
 
 from agent.service import Service
 from contract.api import ModelState
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 SPEC = TensorSpec(name="x", dtype="uint8", shape=(4,))
 CONTENT = bytes([1, 2, 3, 4])

@@ -30,7 +30,8 @@ from agent.decision import Verdict
 from agent.errors import BadQueryError, MethodError, UnsupportedMediaError
 from agent.loading import Deployment
 from agent.settings import Settings
-from contract.manifest import ITEM_BYTES, Manifest
+from contract.manifest import Manifest
+from contract.tensors import ITEM_BYTES
 
 _JSON_BYTES_PER_VALUE = 64  # a float64 has 24 at most; the rest is for indentation, one value to a line
 _ENVELOPE_BYTES = 1 << 16

@@ -8,7 +8,7 @@ from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import BadTensorError
-from contract.manifest import Signature, TensorSpec
+from contract.tensors import Signature, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,15 +10,19 @@ worker -> agent
     {"id": n, "line": text}                                                      before a reply: as a builder says it
 agent -> worker
     {"id": n, "op": "load", "runtime": key, "path": ..., "options": {...},
-     "inputs": [tensor, ...], "outputs": [tensor, ...], "slots": [slot, ...]}
+     "inputs": [tensor, ...], "outputs": [tensor, ...], "slots": [slot, ...], "artifact": artifact or null}
         tensor = {"name": ..., "dtype": numpy name, "shape": [..]}; slot = {"inputs": [offset, ..], "outputs": [..]}
+        artifact = {"inputs": [contract.tensors.ArtifactTensor, ...], "outputs": [...]}: what the file takes and gives;
+        the slots hold the tensors of the signature all the same
         -> {"runtime_version": ..., "baseline_bytes": .., "available_bytes": of the board at the baseline,
             "load_peak_bytes": .., "details": {name: text}, "unmet": {key: reason}}
         a worker that refused may be asked again
-    {"id": n, "op": "infer", "slot": i}            -> {"run_ns": .., "accelerator_ns": .. or null}
+    {"id": n, "op": "infer", "slot": i}
+        -> {"run_ns": .., "accelerator_ns": .. or null, "convert_ns": .. or null}
     {"id": n, "op": "bench", "runs": r, "slots": k, "samples": offset}
         runs r times over the inputs of slots 0..k-1 in turn and writes r int64 nanoseconds at `samples`
         -> {"run_peak_bytes": .., "accelerator_ns": mean of all but the first or null,
+            "convert_ns": likewise, of what is between the slots and the file's own tensors,
             "accelerator_bytes": held or null, "unmet": {key: reason}}
     {"id": n, "op": "profile", "slot": i, "runs": r}   -> {"layers": [[name, mean_ms], ...]}
     {"id": n, "op": "identify", "runtime": key, "options": {...}}

@@ -11,7 +11,7 @@ import running
 
 from agent.arena import ALIGNMENT, Arena, InputWriter
 from agent.errors import BadTensorError, DiskFullError
-from contract.manifest import Signature, TensorSpec
+from contract.tensors import Signature, TensorSpec
 
 
 def spec(name: str, *shape: int, dtype: str = "float32") -> TensorSpec:

@@ -19,7 +19,7 @@ from agent import service as module
 from agent.engines import ENGINE
 from agent.jobs import KEPT_LINES
 from agent.service import Service
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 
 def test_the_first_deploy_builds_what_is_loaded_and_says_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,7 @@ from versions import NEW, OLD, Stages, ask, is_as_it_was, new, old
 from agent.errors import BuildNeedsBoardError, ModelNotReadyError
 from agent.service import Service
 from contract.api import ModelState
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 ALONE = BUILDS.model_copy(update={"alone": True})
 MODELS = {"m": old(), "n": new()}

@@ -13,7 +13,8 @@ from PIL import Image
 from agent import decision
 from agent.errors import BadImageError, UnsupportedMediaError, WorkerFailedError
 from agent.loading import Deployment
-from contract.manifest import Manifest, Preprocessing, Score, TensorSpec
+from contract.manifest import Manifest, Preprocessing, Score
+from contract.tensors import TensorSpec
 
 BUNDLE = bundles.inspector(threshold=0.01)
 MANIFEST = BUNDLE.manifest

@@ -14,7 +14,7 @@ from bundles import ask, supervised
 
 from agent import golden
 from agent.errors import GoldenMismatchError, WorkerCrashedError
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 NAN, INF = math.nan, math.inf
 

@@ -23,7 +23,7 @@ from agent.errors import (
     TooLargeError,
 )
 from agent.repository import Record, Repository
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 LIMIT = 1 << 20
 KILLED_DEPLOYS = Path(__file__).parent / "killed_deploys.py"

@@ -18,7 +18,7 @@ from agent import server
 from agent.errors import StartError
 from agent.server import listen
 from contract.api import ModelState
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 DIGEST = "0" * 64
 

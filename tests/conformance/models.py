@@ -12,7 +12,7 @@ import zoo
 from bundles import Bundle
 from onnx import helper
 
-from contract.manifest import ITEM_BYTES, TensorSpec
+from contract.tensors import ITEM_BYTES, TensorSpec
 
 HEAVY_BYTES = 20_000_000
 

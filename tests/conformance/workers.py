@@ -20,7 +20,7 @@ from agent.loading import Deployment, Limits, Loaded, start_worker
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
 from contract.api import Build, RuntimeInfo
-from contract.manifest import Signature
+from contract.tensors import Signature
 
 LIMITS = Limits(queue_length=3, start_timeout_s=30.0, request_timeout_s=30.0)
 MOST_RUNS = 400_000

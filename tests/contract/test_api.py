@@ -27,7 +27,8 @@ from contract.api import (
     ModelState,
     ProfileRequest,
 )
-from contract.manifest import Preprocessing, Score, Signature, TensorSpec
+from contract.manifest import Preprocessing, Score
+from contract.tensors import Signature, TensorSpec
 
 _ROW = re.compile(r"^``(?P<method>[A-Z]+) (?P<path>/\S+?)(?:\?(?P<query>\S+))?``\s+(?P<says>.+)$", re.MULTILINE)
 

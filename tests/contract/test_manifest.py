@@ -14,7 +14,6 @@ from pydantic import TypeAdapter, ValidationError
 from contract import manifest as module
 from contract.manifest import (
     IMAGE_DTYPES,
-    ITEM_BYTES,
     MAX_GOOD_IMAGES,
     MAX_GOOD_IMAGES_BYTES,
     FilePath,
@@ -23,10 +22,9 @@ from contract.manifest import (
     ModelName,
     Preprocessing,
     Sha256,
-    Signature,
-    TensorSpec,
     model_name_from,
 )
+from contract.tensors import ITEM_BYTES, Signature, TensorSpec
 from inspection import preprocess, score
 
 EXAMPLE: dict[str, Any] = {

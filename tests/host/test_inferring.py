@@ -10,7 +10,7 @@ from photos import photo
 from told import Told
 
 from contract.api import ModelState
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 from host import client as client_module
 from host.client import AgentClient
 from host.errors import BoardError, HostError, InputError, UnreachableError

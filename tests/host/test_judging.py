@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from photos import photo
 
-from contract.manifest import Preprocessing, Signature, TensorSpec
+from contract.manifest import Preprocessing
+from contract.tensors import Signature, TensorSpec
 from host.errors import InputError
 from host.judging import TRAINING_ERROR, judging_of
 from inspection.score import encode_error_map

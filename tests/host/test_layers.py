@@ -9,7 +9,7 @@ from rich.console import Console
 from told import Told
 
 from contract.api import LayerProfile, LayerTime
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 from host.client import AgentClient
 from host.errors import BoardError, InputError
 from host.profiling import profile_layers

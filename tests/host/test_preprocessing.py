@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.manifest import Preprocessing, Signature
+from contract.manifest import Preprocessing
+from contract.tensors import Signature
 from host import preprocessing
 from host.errors import InputError
 

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from contract.api import ModelInfo, ModelState
-from contract.manifest import Score, Signature, TensorSpec
+from contract.manifest import Score
 from contract.results import BenchRow, Latency, Memory
+from contract.tensors import Signature, TensorSpec
 from host.report.tables import bench_table, models_table, results_table
 
 RowMaker = Callable[..., BenchRow]

@@ -8,7 +8,7 @@ import bundles
 import live
 import pytest
 
-from contract.manifest import ITEM_BYTES, TensorSpec
+from contract.tensors import ITEM_BYTES, TensorSpec
 
 SPECS = tuple(TensorSpec.model_validate({"name": dtype, "dtype": dtype, "shape": [2, 3]}) for dtype in ITEM_BYTES)
 

@@ -15,7 +15,8 @@ from live import Agent, assert_error, picture
 from numpy.typing import NDArray
 from PIL import Image
 
-from contract.manifest import ITEM_BYTES, Score
+from contract.manifest import Score
+from contract.tensors import ITEM_BYTES
 from inspection import preprocess, score
 
 RAW, NPY, JSON, PNG, JPEG = (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from agent.api.negotiation import IMAGES, PNG, TENSORS, VERDICT, reply_form
 from agent.api.tensors import JSON, NPY, RAW
 from agent.errors import AgentError, NotAcceptableError, UnsupportedMediaError
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 PLAIN = bundles.null().manifest
 SCORED = bundles.inspector().manifest

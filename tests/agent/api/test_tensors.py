@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from agent.api import tensors
 from agent.arena import InputWriter
 from agent.errors import BadTensorError
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 
 DATATYPES = {
     "float16": "FP16",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from agent.api import tensors
-from contract.manifest import ITEM_BYTES, TensorSpec
+from contract.tensors import ITEM_BYTES, TensorSpec
 
 
 def read_npy(content: bytes, *specs: TensorSpec) -> bytes:

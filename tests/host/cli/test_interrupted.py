@@ -13,7 +13,7 @@ import zoo
 from shell import Spawned, spawn
 
 from contract.api import BenchRequest, Job
-from contract.manifest import TensorSpec
+from contract.tensors import TensorSpec
 from host.client import AgentClient
 from host.store import Store
 
