@@ -28,7 +28,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contract.base import Contract, Reply
-from contract.manifest import FileEntry, ModelName, Preprocessing, Score, Sha256
+from contract.manifest import EdgeTpu, FileEntry, ModelName, Preprocessing, Score, Sha256
 from contract.results import Environment, Flag, Memory
 from contract.tensors import Signature
 
@@ -91,7 +91,7 @@ class ModelState(StrEnum):
 
 
 class ModelInfo(Reply):
-    """One deployed model; `temporary` as in `ActivateRequest`, `rate` as in the manifest."""
+    """One deployed model; `temporary` as in `ActivateRequest`, `rate` and `edge_tpu` as in the manifest."""
 
     name: ModelName
     bundle: Sha256
@@ -104,6 +104,7 @@ class ModelInfo(Reply):
     precision: str
     weights: int | None = None
     rate: float | None = None
+    edge_tpu: EdgeTpu | None = None
     signature: Signature
     preprocessing: Preprocessing | None = None
     score: Score | None = None

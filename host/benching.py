@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 Through = Literal["worker", "http"]
 
-_OF_THE_CLIENT = ("latency_ms.", "first_run_ms", "counted_runs", "weights", "rate", "auc")  # all else is the worker's
+_OF_THE_CLIENT = (
+    "latency_ms.",
+    "first_run_ms",
+    "counted_runs",
+    "weights",
+    "rate",
+    "on_chip_bytes",
+    "streamed_bytes",
+    "operators_on_cpu",
+    "auc",
+)  # all else is the worker's
 _UNMET_THROUGH_HTTP = {
     **{key: "measured without --through http" for key in FIGURE_KEYS if not key.startswith(_OF_THE_CLIENT)},
     **{f"flags.{flag}": "watched without --through http" for flag in get_args(Flag)},
@@ -211,6 +221,9 @@ def _blank(row_id: str, session: str, trial: int, board: str, model: ModelInfo, 
         inputs=str(request.inputs) if request.inputs else "golden" if request.through == "worker" else "noise",
         weights=model.weights,
         rate=model.rate,
+        on_chip_bytes=model.edge_tpu and model.edge_tpu.on_chip_bytes,
+        streamed_bytes=model.edge_tpu and model.edge_tpu.streamed_bytes,
+        operators_on_cpu=model.edge_tpu and model.edge_tpu.operators_on_cpu,
         auc=request.auc,
         auc_drop=request.auc_drop,
     )

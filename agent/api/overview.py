@@ -45,6 +45,7 @@ def _model_info(served: Served, record: Record | None) -> ModelInfo:
         precision=manifest.provenance.precision,
         weights=manifest.weights,
         rate=manifest.rate,
+        edge_tpu=manifest.edge_tpu,
         signature=manifest.signature,
         preprocessing=manifest.preprocessing,
         score=deployment.score,

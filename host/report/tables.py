@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contract.api import ModelInfo
 from contract.results import BenchRow
 from host.report.layout import Notes, add_row, table, text
-from host.report.values import LABELS, NOT_MEASURED, bare, figure, figure_or_reason, steadiness, why_missing
+from host.report.values import LABELS, NOT_MEASURED, bare, figure, figure_or_reason, labels_of, steadiness, why_missing
 from host.statistics import trial_interval
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ def _one_trial(row: BenchRow) -> list["RenderableType"]:
     if row.failure is None:
         together = _together(row)
         apart = {
-            key: label for key, label in LABELS.items() if not any(label in labels for labels in together.values())
+            key: label
+            for key, label in labels_of(row).items()
+            if not any(label in labels for labels in together.values())
         }
         facts |= {label: figure_or_reason(row, key) for key, label in apart.items()}
         facts["Not measured"] = "\n".join(f"{'; '.join(labels)}{why}" for why, labels in together.items()) or "none"
@@ -168,7 +170,7 @@ def _one_trial(row: BenchRow) -> list["RenderableType"]:
 def _together(row: BenchRow) -> dict[str, list[str]]:
     """Figures that are null for one reason, told together: those not measured, and where it is the same for many."""
     missing: dict[str, list[str]] = {}
-    for key, label in LABELS.items():
+    for key, label in labels_of(row).items():
         if row.figures()[key] is None:
             missing.setdefault(why_missing(row, key), []).append(label)
     told = {f" ({why})": labels for why, labels in missing.items() if why != NOT_MEASURED and len(labels) >= MANY}

@@ -30,10 +30,22 @@ LABELS = {
     "system_delta_peak_bytes": "Peak of the whole board",
     "weights": "Weights",
     "rate": "Compression rate",
+    "on_chip_bytes": "Parameters kept on the chip",
+    "streamed_bytes": "Parameters streamed per run",
+    "operators_on_cpu": "Operators left on the CPU",
     "auc": "AUC",
     "auc_drop": "AUC lost by compression",
 }
 """Every figure in the order it is shown."""
+
+OF_AN_EDGE_TPU = ("on_chip_bytes", "streamed_bytes", "operators_on_cpu")
+
+
+def labels_of(row: BenchRow) -> dict[str, str]:
+    """LABELS, without those of an accelerator that the model is not compiled for."""
+    figures = row.figures()
+    absent = OF_AN_EDGE_TPU if all(figures[key] is None for key in OF_AN_EDGE_TPU) else ()
+    return {key: label for key, label in LABELS.items() if key not in absent}
 
 
 def figure(key: str, value: float) -> str:

@@ -57,7 +57,7 @@ def column_name(key: str) -> str:
 
 
 def _figure_column(key: str) -> Column[Any]:
-    whole = key.endswith("_bytes") or key in ("counted_runs", "weights")
+    whole = key.endswith("_bytes") or key in ("counted_runs", "weights", "operators_on_cpu")
     return Column(column_name(key), BigInteger() if whole else Double())
 
 

@@ -106,6 +106,7 @@ def test_order_of_keys_and_defaults_left_out_make_no_other_id() -> None:
         {"rate": 0.9},
         {"rate": 0.0},
         {"build": {"precision": "fp16"}},
+        {"edge_tpu": {"operators": 9, "operators_on_cpu": 1, "subgraphs": 1, "on_chip_bytes": 9, "streamed_bytes": 0}},
         {"score__threshold": 0.0124},
         {"runtime__options": {"threads": True, "provider": "cpu"}},
         {"preprocessing__mean": [0.5, 0.5, 0.25]},
@@ -294,6 +295,68 @@ def test_the_rate_of_a_compression(rate: float) -> None:
     manifest = Manifest.model_validate(changed(rate=rate))
     assert Manifest.model_validate_json(manifest.canonical_json()).rate == rate
     assert "rate" in refusal(changed(rate=1.01))
+
+
+ARTIFACT: dict[str, Any] = {
+    side: [
+        {
+            "name": name,
+            "dtype": "int8",
+            "shape": [1, 8, 8, 3],
+            "order": [0, 2, 3, 1],
+            "quantisation": {"scale": 0.0039, "zero_point": -128},
+        }
+    ]
+    for side, name in (("inputs", "image_int8"), ("outputs", "reconstruction_int8"))
+}
+EDGE_TPU = {"operators": 9, "operators_on_cpu": 1, "subgraphs": 1, "on_chip_bytes": 90_000, "streamed_bytes": 0}
+
+
+def of_artifact(**changes: object) -> dict[str, Any]:
+    """The example with an artifact whose input is another."""
+    return changed(artifact={**ARTIFACT, "inputs": [{**ARTIFACT["inputs"][0], **changes}]})
+
+
+def test_an_artifact_stands_for_the_signature() -> None:
+    manifest = Manifest.model_validate(changed(artifact=ARTIFACT, edge_tpu=EDGE_TPU))
+    assert manifest.artifact is not None
+    assert manifest.artifact.inputs[0].order == (0, 2, 3, 1)
+    assert Manifest.model_validate_json(manifest.canonical_json()) == manifest
+    assert len({manifest.bundle_id, Manifest.model_validate(changed(artifact=ARTIFACT)).bundle_id, EXAMPLE_ID}) == 3
+    plain = {"name": "image", "dtype": "float32", "shape": [1, 3, 8, 8]}
+    same = Manifest.model_validate(changed(artifact={**ARTIFACT, "inputs": [plain]}))
+    assert same.artifact is not None
+    assert same.artifact.inputs[0].order == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"shape": [1, 3, 8, 8]}, "it has the shape [1, 3, 8, 8], the signature's in that order is [1, 8, 8, 3]"),
+        ({"order": [0, 2, 3, 3]}, "[0, 2, 3, 3] is no order of 4 axes"),
+        ({"order": [0, 2, 3]}, "[0, 2, 3] is no order of 4 axes"),
+        ({"order": [0, 2, 3, -1]}, "order.3"),
+        ({"quantisation": None}, "float32 becomes int8 by a scale alone"),
+        ({"dtype": "int32"}, "is int32, quantised are int8, uint8"),
+        ({"quantisation": {"scale": 0.1, "zero_point": 128}}, "int8 has no 128"),
+        ({"dtype": "uint8"}, "uint8 has no -128"),
+        ({"quantisation": {"scale": 0, "zero_point": 0}}, "scale"),
+        ({"quantisation": {"scale": float("inf"), "zero_point": 0}}, "scale"),
+        ({"name": ""}, "name"),
+    ],
+)
+def test_an_artifact_that_stands_for_something_else(changes: dict[str, Any], what: str) -> None:
+    assert what in refusal(of_artifact(**changes))
+
+
+def test_an_artifact_has_what_the_signature_has() -> None:
+    assert "the artifact has 2 outputs, the signature 1" in refusal(
+        changed(artifact={**ARTIFACT, "outputs": ARTIFACT["outputs"] * 2})
+    )
+    integers = {"inputs": [{"name": "image", "dtype": "int32", "shape": [1, 3, 8, 8]}]}
+    example = changed(artifact=ARTIFACT, preprocessing=None, score=None)
+    example["signature"] |= integers
+    assert "by a scale float32 becomes int8, not int32" in refusal(example)
 
 
 def test_what_the_board_builds() -> None:

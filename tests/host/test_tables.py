@@ -87,6 +87,17 @@ def test_one_trial_has_every_figure_or_its_reason(make_row: RowMaker) -> None:
     assert re.search(r"Not measured .*AUC; AUC lost by compression", words(text))
 
 
+def test_the_lines_of_an_edge_tpu_are_for_models_compiled_for_one(make_row: RowMaker) -> None:
+    compiled = make_row(on_chip_bytes=5 << 20, streamed_bytes=0, operators_on_cpu=1)
+    text = shown(bench_table([compiled]))
+    assert fact(text, "Parameters kept on the chip") == "5.00 MiB"
+    assert fact(text, "Parameters streamed per run") == "0.00 MiB"
+    assert fact(text, "Operators left on the CPU") == "1"
+    without = shown(bench_table([make_row(on_chip_bytes=None, streamed_bytes=None, operators_on_cpu=None)]))
+    assert "on the chip" not in without
+    assert "streamed" not in without
+
+
 def test_flags_that_could_not_be_judged_are_told(make_row: RowMaker) -> None:
     row = make_row(flags=(), unmet={"flags.clocks_moved": "clocks follow the load"})
     text = shown(bench_table([row]))
