@@ -119,9 +119,8 @@ class BenchRow(Reply):
     """One trial of one model on one board; or, with `failure`, why there is no figure.
 
     `steady_from_run` is how many counted runs came before latency was steady; null where it never was, or where there
-    are too few runs to tell. `on_chip_bytes`, `streamed_bytes` and `operators_on_cpu` are of a file that is compiled for
-    an Edge TPU (`contract.manifest.EdgeTpu`). `unmet` has the reason of a null by its key, or by the part before the
-    dot.
+    are too few runs to tell. `on_chip_bytes`, `streamed_bytes` and `operators_on_cpu` are of files compiled for an Edge
+    TPU (`contract.manifest.EdgeTpu`). `unmet` has the reason of a null by its key, or by the part before the dot.
     """
 
     id: str
