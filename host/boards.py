@@ -21,7 +21,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Table
 
-from contract.profile import BrokenProfileError, Profile, UnknownProfileError, read_profile
+from contract.profile import BrokenProfileError, Profile, UnknownProfileError, profile_names, read_profile
 from host import disk
 from host.errors import BoardsFileError, InputError, TokenFileError, UnknownBoardError
 
@@ -78,11 +78,20 @@ class Boards:
         """UnknownBoardError names the nearest."""
         boards = self.all()
         if name not in boards:
+            command = "host boards add NAME --profile P --address URL"
+            if name in profile_names():
+                command = f"host boards add {name} --profile {name} --address URL"
             raise UnknownBoardError(
                 f"there is no board {name!r}{_did_you_mean(name, boards)}",
-                f"there is {', '.join(boards)}; add one: host boards add NAME --profile P --address URL",
+                f"there is {', '.join(boards)}; add one: {command}",
             )
         return boards[name]
+
+    def facts(self, name: str) -> Profile:
+        """Of the board of this name; where there is none, the profile of it: enough for what needs no board at hand."""
+        if name in profile_names() and name not in self.all():
+            return read_profile(name)
+        return self.get(name).facts()
 
     def add(self, board: Board) -> bool:
         """Writes one board; whether it took the place of an entry of the same name.

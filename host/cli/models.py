@@ -57,7 +57,7 @@ def convert(model: Path, board_name: str | None, folder: Path, as_json: bool, **
     """Do the host's part of a deploy alone: what would be pushed, into a folder. `host deploy` takes it from there."""
     from host.progress import shown
 
-    profile = options.chosen_board(board_name).facts()
+    profile = options.chosen_facts(board_name)
     with shown() as progress:
         bundle = _bundle(model, profile, progress, conversion)
         bundle.write(folder)

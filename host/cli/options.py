@@ -15,6 +15,7 @@ from host.errors import InputError
 from host.last import Last
 
 if TYPE_CHECKING:
+    from contract.profile import Profile
     from host.progress import Progress
     from host.store import Store
 
@@ -167,6 +168,11 @@ def chosen_board(name: str | None) -> Board:
     found = boards().get(last().board())
     click.echo(f"board: {found.name} (of the last deploy)", err=True)
     return found
+
+
+def chosen_facts(name: str | None) -> "Profile":
+    """What is true of the board named, which need not be there yet: a profile's name does; or of the last deploy's."""
+    return boards().facts(name) if name is not None else chosen_board(None).facts()
 
 
 def chosen_model(board: Board, name: str | None) -> str:

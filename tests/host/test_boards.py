@@ -105,6 +105,17 @@ def test_an_unknown_board_and_the_nearest(boards: Boards) -> None:
         boards.remove("desctop")
 
 
+def test_a_profile_s_name_does_for_what_needs_no_board_at_hand(boards: Boards) -> None:
+    assert boards.facts("orin-nano").name == "orin-nano"
+    with pytest.raises(UnknownBoardError) as raised:
+        boards.get("orin-nano")
+    assert "add one: host boards add orin-nano --profile orin-nano --address URL" in raised.value.hint
+    boards.add(Board("orin-nano", "desktop", ADDRESS))
+    assert boards.facts("orin-nano").name == "desktop"
+    with pytest.raises(UnknownBoardError, match="no board 'line-3'"):
+        boards.facts("line-3")
+
+
 @pytest.mark.parametrize("name", ["", "A", "-x", ".x", "a b", "a/b", "../x", "x" * 65, "ä", "a\n"])
 def test_no_name_for_a_board(boards: Boards, path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is no name for a board"):
