@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from contract.profile import read_profile
-from host.bundle import Bundle, Request, make
+from host.bundle import Bundle
+from host.converting import Request, make
 from host.client import AgentClient
 from host.deploying import deploy
 from host.progress import Progress

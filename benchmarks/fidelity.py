@@ -15,7 +15,7 @@ from benchmarks.agents import Agent, identity_model, noise, put, running, scratc
 from benchmarks.verdict import machine, spread, tell
 from compression.autoencoder import AutoencoderSpec, reference_model
 from contract.api import BenchRequest
-from host.bundle import GOLDEN_INPUTS, MODEL_FILE
+from host.converting import GOLDEN_INPUTS, MODEL_FILE
 
 PAIRS = 9
 RUNS = 1000

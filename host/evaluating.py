@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from compression.baselines import Baseline, best_pca, mean_image
 from compression.data.mvtec import Dataset, read_dataset, split
 from contract.profile import Profile
-from host import bundle
+from host import converting
 from host.client import AgentClient
 from host.errors import InputError, as_input_error
 from host.progress import Progress
@@ -89,7 +89,7 @@ def evaluate(request: Request, profile: Profile, client: AgentClient | None, pro
     with as_input_error():
         dataset = _data(request.data)
         subject = read_subject(
-            bundle.Request(request.model, request.input_shapes, preprocess=request.preprocess), profile, progress
+            converting.Request(request.model, request.input_shapes, preprocess=request.preprocess), profile, progress
         )
         images = load(dataset, subject.preprocessing, progress)
         with placed(subject, client, progress) as place:

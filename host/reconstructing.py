@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contract.manifest import Manifest
 from contract.profile import Profile
 from contract.tensors import TensorSpec
-from host import bundle as bundles
+from host import converting
 from host.bundle import Bundle
 from host.client import TENSORS, AgentClient
 from host.errors import BoardError, InputError, ModelFileError
@@ -67,10 +67,10 @@ class Place:
     threshold: float | None = None
 
 
-def read_subject(request: bundles.Request, profile: Profile, progress: Progress) -> Subject:
+def read_subject(request: converting.Request, profile: Profile, progress: Progress) -> Subject:
     """An .onnx file, or a folder of `host convert`. ModelFileError, InputError: it is none, or reconstructs nothing."""
     try:
-        bundle = bundles.make(request, profile, progress.stage)
+        bundle = converting.make(request, profile, progress.stage)
     except ModelFileError as error:
         if error.code != _NOT_ONNX:
             raise

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from contract.api import Activation, BenchRequest
 from contract.profile import Profile
-from host.bundle import Request, make
 from host.client import AgentClient
+from host.converting import Request, make
 from host.errors import BoardError, HostError
 from host.facts import on_board
 from host.progress import Progress, on_job

@@ -128,7 +128,7 @@ def remove(board_name: str | None, model_name: str | None) -> None:
 
 
 def _bundle(model: Path, profile: "Profile", progress: "Progress", conversion: dict[str, Any]) -> "Bundle":
-    from host.bundle import Request, make
+    from host.converting import Request, make
 
     return make(Request(model=model, **conversion), profile, progress.stage)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from contract.profile import Profile
 from contract.results import BenchRow
 from host import benching, disk
-from host.bundle import Request, make
 from host.client import AgentClient
+from host.converting import Request, make
 from host.deploying import failure_row
 from host.errors import DoesNotRunError
 from host.progress import Progress

@@ -1,4 +1,4 @@
-import base64
+"""From a model file to a bundle, and bundles in folders."""
 import dataclasses
 import hashlib
 import json
@@ -19,8 +19,9 @@ from compression.table import METADATA_KEY
 from contract.manifest import MANIFEST_FILE, Manifest
 from contract.profile import Profile, read_profile
 from converters import errors as conversion
-from host import bundle as bundle_module
-from host.bundle import GOLDEN_INPUTS, GOLDEN_OUTPUTS, MODEL_FILE, Bundle, Request, make
+from host import converting
+from host.bundle import Bundle, entry_of
+from host.converting import GOLDEN_INPUTS, GOLDEN_OUTPUTS, MODEL_FILE, Request, make
 from host.errors import InputError, ModelFileError
 from inspection.score import encode_error_map
 
@@ -404,7 +405,7 @@ class TestFolders:
         out = tmp_path / "out"
         old = made(model)
         extra = {**old.files, "notes/more.bin": b"more"}
-        files = {name: bundle_module._entry(content) for name, content in extra.items()}
+        files = {name: entry_of(content) for name, content in extra.items()}
         Bundle(old.manifest.model_copy(update={"files": files}), extra).write(out)
         new = made(model, options={"threads": 2})
         new.write(out)
@@ -474,7 +475,7 @@ class TestFolders:
 
     def test_every_option_of_a_conversion_is_looked_at(self) -> None:
         fields = {field.name for field in dataclasses.fields(Request)} - {"model"}
-        assert fields == set(bundle_module._CONVERSION_OPTIONS)
+        assert fields == set(converting._CONVERSION_OPTIONS)
 
     def test_a_model_converted_for_another_board(self, model: Path, tmp_path: Path) -> None:
         made(model).write(tmp_path / "out")

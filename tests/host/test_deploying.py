@@ -11,8 +11,9 @@ from told import Told
 
 from contract.api import BenchRequest, ModelState
 from contract.profile import read_profile
-from host.bundle import Bundle, Request, make
+from host.bundle import Bundle
 from host.client import AgentClient
+from host.converting import Request, make
 from host.deploying import deploy, push, rollback
 from host.errors import BoardError, DoesNotRunError, ResultsError
 from host.store import Store

@@ -15,8 +15,9 @@ from compression.autoencoder import set_inspection
 from compression.calibrate import reconstructor_of
 from compression.compress import compress
 from contract.profile import read_profile
-from host.bundle import Bundle, Request
+from host.bundle import Bundle
 from host.client import AgentClient
+from host.converting import Request
 from host.errors import DoesNotRunError, InputError, ModelFileError
 from host.reconstructing import Subject, placed, read_subject, reconstruct
 from inspection.preprocess import Preprocessing

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from contract.profile import read_profile
-from host.bundle import Request, make
+from host.converting import Request, make
 from host.specimens import write_specimens
 
 NAMES = ("transposed", "resized", "classifier")

@@ -19,8 +19,9 @@ from contract.api import Activation
 from contract.profile import Profile, read_profile
 from host.benching import Request as BenchRequest
 from host.benching import bench
-from host.bundle import Bundle, Request, make
+from host.bundle import Bundle
 from host.client import AgentClient
+from host.converting import Request, make
 from host.deploying import deploy
 from host.errors import BoardError, DoesNotRunError, InputError
 from host.facts import on_board

@@ -14,8 +14,8 @@ from compression.data.prepared import prepare_dataset
 from compression.training.recipe import Epoch, Recipe
 from contract.manifest import Inspection
 from contract.profile import read_profile
-from host.bundle import Request as BundleRequest
-from host.bundle import make
+from host.converting import Request as BundleRequest
+from host.converting import make
 from host.errors import InputError
 from host.teaching import Compute
 from host.training import Outcome, Request, train
