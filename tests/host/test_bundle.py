@@ -1,4 +1,6 @@
 """From a model file to a bundle, and bundles in folders."""
+
+import base64
 import dataclasses
 import hashlib
 import json
