@@ -4,20 +4,22 @@ On any error things are as they were.
 """
 
 import asyncio
+import dataclasses
 import logging
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-from agent import calibration, golden
+from agent import calibration, golden, room
 from agent.building import Builder, OnLine
 from agent.dataplane import Dataplane, Served
 from agent.errors import AgentError, NameTakenError, NothingToRollBackError, WorkerRefusedError
 from agent.exclusive import OnStage
 from agent.golden import Proof
 from agent.loading import Deployment, Limits
+from agent.ownership import Ownership
 from agent.repository import Record, Repository
+from agent.room import Room
 from agent.supervisor import FindLaunch, Supervisor
 from agent.uncancelled import committed, whole
 from contract.api import Activation, ModelState
@@ -36,6 +38,7 @@ class Activator:
     repository: Repository
     dataplane: Dataplane
     builder: Builder
+    ownership: Ownership
     find_launch: FindLaunch
     limits: Limits
     stop_first: bool
@@ -49,35 +52,71 @@ class Activator:
         *,
         temporary: bool = False,
         stop_others: bool = False,
+        replace: bool = False,
     ) -> Activation:
-        """Serves `bundle` as `name`, from the first request after the return on. NameTakenError, BuildNeedsBoardError.
+        """Serves `bundle` as `name`, from the first request after the return on.
 
+        NameTakenError, BuildNeedsBoardError, AcceleratorTakenError: the flags are in `contract.api.ActivateRequest`.
         Cancelled or failed before the switch, it leaves what was served; after the switch it is too late to cancel.
         """
         with self.repository.keeping(bundle):
             deployment = await asyncio.to_thread(self.repository.deployment, name, bundle)
-            deployment = replace(deployment, temporary=temporary)
+            deployment = dataclasses.replace(deployment, temporary=temporary)
             async with self.dataplane.board.turn(f"the deploy of {name!r}", on_stage):
                 self._check_name(deployment)
                 served = self.dataplane.models.get(name)
                 if served and _serves(served.supervisor, bundle):
                     return await self._confirmed(served.supervisor, temporary, on_stage)
+                rivals = self.ownership.check_rivals(deployment, replace)
                 deployment = await self.builder.built(deployment, on_stage, on_line, stop_others=stop_others)
-                async with self._room(served, on_stage) as stopped_at:
+                old = served.supervisor if self.stop_first and served and served.supervisor.is_on else None
+                async with room.made(name, old, rivals, self._prove_again, self.dataplane, on_stage) as made:
                     new, proof = await self._take_over(deployment, on_stage)
-                return await committed(self._switch(new, served, proof, stopped_at, on_stage))
+                return await committed(self._switch(new, served, proof, made, on_stage))
 
-    async def rollback(self, name: str, on_stage: OnStage, on_line: OnLine = _unheard) -> Activation:
+    async def rollback(
+        self,
+        name: str,
+        on_stage: OnStage,
+        on_line: OnLine = _unheard,
+        *,
+        stop_others: bool = False,
+        replace: bool = False,
+    ) -> Activation:
         """Serves the version before this one again; rolling back twice ends here."""
         record = self.repository.record(name)
         if record.previous is None:
             raise NothingToRollBackError(f"{name!r} has no version before this one", "deploy another version first")
-        return await self.activate(name, record.previous, on_stage, on_line, temporary=record.temporary)
+        return await self.activate(
+            name,
+            record.previous,
+            on_stage,
+            on_line,
+            temporary=record.temporary,
+            stop_others=stop_others,
+            replace=replace,
+        )
 
-    async def load(self, name: str, on_stage: OnStage, on_line: OnLine = _unheard) -> Activation:
+    async def load(
+        self,
+        name: str,
+        on_stage: OnStage,
+        on_line: OnLine = _unheard,
+        *,
+        stop_others: bool = False,
+        replace: bool = False,
+    ) -> Activation:
         """Starts a model that is STOPPED or FAILED, and proves it."""
         record = self.repository.record(name)
-        return await self.activate(name, record.active, on_stage, on_line, temporary=record.temporary)
+        return await self.activate(
+            name,
+            record.active,
+            on_stage,
+            on_line,
+            temporary=record.temporary,
+            stop_others=stop_others,
+            replace=replace,
+        )
 
     async def remove(self, name: str) -> None:
         """Forgets the model, its previous version too; requests in flight are served. BoardHeldError in a bench."""
@@ -100,12 +139,19 @@ class Activator:
             for name, record in self.repository.records().items():
                 with _logged(name):
                     deployment = await asyncio.to_thread(self.repository.deployment, name, record.active)
-                    deployment = replace(deployment, threshold=record.threshold)
-                    supervisor = Supervisor(deployment, self.find_launch, self.limits)
-                    self.dataplane.models[name] = Served(supervisor)
-            for name, served in self.dataplane.models.items():
-                with _logged(name):
-                    await self._start_again(served.supervisor)
+                    deployment = dataclasses.replace(deployment, threshold=record.threshold)
+                    self.dataplane.models[name] = Served(self._supervisor(deployment))
+            supervisors = [served.supervisor for served in self.dataplane.models.values()]
+            owner = self.ownership.choose([each.deployment for each in supervisors])
+            for each in supervisors:
+                with _logged(each.deployment.name):
+                    if owner and self.ownership.takes(each.deployment) and each.deployment is not owner:
+                        await each.stand_down(room.gave_way(owner.name))
+                    else:
+                        await self._start_again(each)
+
+    def _supervisor(self, deployment: Deployment) -> Supervisor:
+        return Supervisor(deployment, self.find_launch, self.limits, self.ownership.check_start)
 
     async def _start_again(self, supervisor: Supervisor) -> None:
         """What it was built to may have to be built anew: the board's system can be another one by now."""
@@ -133,26 +179,6 @@ class Activator:
         on_stage("running the golden inputs")
         return await golden.prove(supervisor)
 
-    @asynccontextmanager
-    async def _room(self, served: Served | None, on_stage: OnStage) -> AsyncIterator[float | None]:
-        """For one more version: where there is none, the old one is stopped, and brought back if the block fails.
-
-        Yields when service ended, by time.monotonic(); None where it goes on.
-        """
-        if not (self.stop_first and served and served.supervisor.is_on):
-            yield None
-            return
-        old = served.supervisor
-        on_stage("stopping the old version")
-        stopped_at = time.monotonic()
-        try:
-            await old.stop("another version is being loaded", drain=True)
-            yield stopped_at
-        except BaseException:
-            on_stage("bringing the old version back")
-            await whole(self._bring_back(old))
-            raise
-
     def _check_name(self, deployment: Deployment) -> None:
         record = self.repository.records().get(deployment.name)
         if deployment.temporary and record and not record.temporary:
@@ -166,7 +192,7 @@ class Activator:
         on_stage("running the golden inputs")
         proof = await golden.prove(supervisor)
         engine, threshold = supervisor.deployment.engine, await _found(supervisor, on_stage)
-        confirmed = replace(
+        confirmed = dataclasses.replace(
             supervisor.deployment, temporary=temporary, threshold=threshold, engine=engine and engine.found()
         )
         await committed(asyncio.to_thread(self._record, confirmed))
@@ -175,10 +201,10 @@ class Activator:
 
     async def _take_over(self, deployment: Deployment, on_stage: OnStage) -> tuple[Supervisor, Proof]:
         """Up to the point of no return, which is the record on disk. Nothing runs where anything fails."""
-        new = Supervisor(deployment, self.find_launch, self.limits)
+        new = self._supervisor(deployment)
         try:
             proof = await self._prove(new, on_stage)
-            new.deployment = replace(new.deployment, threshold=await _found(new, on_stage))
+            new.deployment = dataclasses.replace(new.deployment, threshold=await _found(new, on_stage))
             await committed(asyncio.to_thread(self._record, new.deployment))
         except BaseException:
             await whole(_end(new))
@@ -196,12 +222,13 @@ class Activator:
         )
         if record != before:
             self.repository.set_record(deployment.name, record)
+        self.ownership.remember(deployment)
 
     async def _switch(
-        self, new: Supervisor, served: Served | None, proof: Proof, stopped_at: float | None, on_stage: OnStage
+        self, new: Supervisor, served: Served | None, proof: Proof, made: Room, on_stage: OnStage
     ) -> Activation:
         """In memory: requests that the old version has begun are served by it, then it goes."""
-        outage_s = 0.0 if stopped_at is None else time.monotonic() - stopped_at
+        outage_s = made.outage_s
         if served is None:
             self.dataplane.models[new.deployment.name] = Served(new)
         else:
@@ -209,16 +236,13 @@ class Activator:
             on_stage("ending the old version")
             await old.drained()
             await _end(old)
+        for each in made.rivals:
+            await each.stand_down(room.gave_way(new.deployment.name))
         await self._remove_unused()
-        return self._outcome(new, proof, outage_s)
+        return self._outcome(new, proof, outage_s, replaced=[each.deployment.name for each in made.rivals])
 
-    async def _bring_back(self, old: Supervisor) -> None:
-        if old.state is not ModelState.STOPPED or self.dataplane.closing:
-            return
-        try:
-            await self._prove(old, _unheard)
-        except AgentError as error:  # the error that matters is the first; `host models` shows this one
-            await old.fail(error.message)
+    async def _prove_again(self, old: Supervisor) -> None:
+        await self._prove(old, _unheard)
 
     async def _remove(self, name: str) -> None:
         served = self.dataplane.models.pop(name, None)
@@ -231,7 +255,18 @@ class Activator:
         if served:
             await served.supervisor.stop("it is being removed", drain=True)
             served.supervisor.close()
+            if served.temporary and self.ownership.takes(served.supervisor.deployment):
+                await self._hand_back()
         await self._remove_unused()
+
+    async def _hand_back(self) -> None:
+        """A temporary model has gone: the one that last had the accelerator for good has it again."""
+        waiting = [each.supervisor for each in self.dataplane.models.values() if each.supervisor.stands_down]
+        owner = self.ownership.choose([each.deployment for each in waiting])
+        for each in waiting:
+            if each.deployment is owner and not self.ownership.rivals(owner) and not self.dataplane.closing:
+                with _logged(each.deployment.name):
+                    await self._start_again(each)
 
     async def _remove_unused(self) -> None:
         try:
@@ -243,7 +278,15 @@ class Activator:
         self.repository.remove_unused()
         self.builder.engines.remove_unused(self.repository.models())
 
-    def _outcome(self, supervisor: Supervisor, proof: Proof, outage_s: float, unchanged: bool = False) -> Activation:
+    def _outcome(
+        self,
+        supervisor: Supervisor,
+        proof: Proof,
+        outage_s: float,
+        *,
+        unchanged: bool = False,
+        replaced: Sequence[str] = (),
+    ) -> Activation:
         deployment, loaded = supervisor.deployment, supervisor.loaded
         assert loaded is not None
         manifest, score = deployment.manifest, deployment.manifest.score
@@ -257,6 +300,7 @@ class Activator:
             golden_source=manifest.golden.source,
             load_s=loaded.load_s,
             outage_s=outage_s,
+            replaced=tuple(replaced),
             unchanged=unchanged,
             score_method=score and score.method,
             threshold_model=score and score.threshold,

@@ -1,6 +1,10 @@
-"""How long to wait after a crash, and when to give up."""
+"""What a crash means, how long to wait after it, and when to give up."""
 
+import signal
 from collections import deque
+
+from agent.errors import WorkerCrashedError
+from contract.manifest import RuntimeSpec
 
 CRASHES_ALLOWED = 5
 CRASH_WINDOW_S = 60.0
@@ -31,3 +35,18 @@ class Crashes:
     def backoff_s(self) -> float:
         """Doubles with each crash that no quiet CRASH_WINDOW_S came before: slow loads may never be too many."""
         return min(FIRST_BACKOFF_S * 2.0 ** (self._in_a_row - 1), LONGEST_BACKOFF_S)
+
+
+def while_loading(error: WorkerCrashedError, runtime: RuntimeSpec) -> WorkerCrashedError:
+    """The same, with its cause where that is known.
+
+    The Edge TPU's library is bound to the TensorFlow Lite it was built with: 16.0 works with runtimes up to 2.11.1, and
+    crashes with later ones (google-coral/edgetpu#812, google-coral/libedgetpu#53).
+    """
+    by_delegate = runtime.key == "tflite" and runtime.options.get("delegate") == "edgetpu"
+    if not by_delegate or signal.SIGSEGV.name not in error.message:
+        return error
+    return WorkerCrashedError(
+        f"runtime and delegate do not match: {error.message} as it loaded the model for the Edge TPU",
+        "use the board's own pair: python3-tflite-runtime 2.5.0 and libedgetpu1-std 16.0 (`agent worker-probe`)",
+    )

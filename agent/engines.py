@@ -23,7 +23,7 @@ from contract.manifest import Sha256
 
 ENGINE = "model.engine"
 _MADE = "made.json"
-_FORM = 1
+_FORM = 2
 """Of how we build: raised where the same ingredients give another engine."""
 
 

@@ -22,6 +22,9 @@ AgentError
         NameTakenError            a temporary model would take the place of one that is to stay
         BuildNeedsBoardError      a build takes all of the board's memory, and other models are served
         RecentTrafficError        the board served requests in the last minute; a bench needs `interrupt`
+        AcceleratorTakenError     another model has what one model has at a time; it can be replaced
+        AcceleratorHeldError      a process that is none of ours has it
+        RootWorkerError           root must not start a worker that takes it
     UnavailableError          try again: carries the seconds after which
         QueueFullError            the model's queue is full
         BoardHeldError            a bench or a build holds the board
@@ -53,6 +56,11 @@ class AgentError(Exception):
         self.message = message
         self.hint = hint
         self.code = code or self.code
+
+    def add(self, more: str) -> None:
+        """What was known only after it was raised: what became of the rest."""
+        self.message = f"{self.message}; {more}"
+        self.args = (self.message,)
 
 
 class InputError(AgentError):
@@ -146,6 +154,18 @@ class BuildNeedsBoardError(ConflictError):
 
 class RecentTrafficError(ConflictError):
     code = "recent_traffic"
+
+
+class AcceleratorTakenError(ConflictError):
+    code = "accelerator_taken"
+
+
+class AcceleratorHeldError(ConflictError):
+    code = "accelerator_held"
+
+
+class RootWorkerError(ConflictError):
+    code = "root_worker"
 
 
 class UnavailableError(AgentError):

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.arena import Arena
+from agent.crashes import while_loading
 from agent.engines import Engine
+from agent.errors import WorkerCrashedError
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
 from contract.manifest import Manifest, Score
@@ -94,6 +96,9 @@ async def start_worker(
     worker = await WorkerProcess.spawn(launch, arena)
     try:
         reply = await worker.request(_load_message(deployment, arena), limits.start_timeout_s)
+    except WorkerCrashedError as error:
+        await worker.kill()
+        raise while_loading(error, deployment.manifest.runtime) from error
     except BaseException:
         await worker.kill()
         raise
@@ -111,6 +116,7 @@ async def start_worker(
 
 def _load_message(deployment: Deployment, arena: Arena) -> wire.Message:
     runtime, signature = deployment.manifest.runtime, deployment.manifest.signature
+    tensors = deployment.manifest.artifact
     return {
         "op": "load",
         "runtime": runtime.key,
@@ -118,5 +124,6 @@ def _load_message(deployment: Deployment, arena: Arena) -> wire.Message:
         "options": dict(runtime.options),
         "inputs": [spec.model_dump(mode="json") for spec in signature.inputs],
         "outputs": [spec.model_dump(mode="json") for spec in signature.outputs],
+        "artifact": tensors and tensors.model_dump(mode="json"),
         "slots": [{"inputs": list(slot.inputs), "outputs": list(slot.outputs)} for slot in arena.slots],
     }

@@ -14,6 +14,7 @@ from agent.exclusive import Board
 from agent.expiry import Expiry
 from agent.jobs import Jobs
 from agent.loading import Limits
+from agent.ownership import Ownership
 from agent.pythons import Pythons
 from agent.repository import Repository
 from agent.settings import Settings
@@ -57,7 +58,10 @@ class Service:
         limits = Limits(profile.queue_length, profile.start_timeout_s, profile.request_timeout_s)
         board = describe(profile)
         builder = Builder(Engines(settings.data_dir), dataplane, pythons.launch, profile.build, board.os_image)
-        activator = Activator(repository, dataplane, builder, pythons.launch, limits, profile.switching == "stop-first")
+        ownership = Ownership(profile.one_owner, dataplane, settings.data_dir / "accelerator")
+        activator = Activator(
+            repository, dataplane, builder, ownership, pythons.launch, limits, profile.switching == "stop-first"
+        )
         jobs = Jobs()
         return cls(
             settings=settings,

@@ -35,6 +35,12 @@ _log = logging.getLogger(__name__)
 FindLaunch = Callable[[str], Awaitable[Launch]]
 """How to start a worker for the runtime of this key; NotFoundError where no Python of the board offers it."""
 
+MayStart = Callable[[Deployment], Awaitable[None]]
+"""Raises an AgentError where a worker of this deployment must not be started now (ownership.py)."""
+
+
+async def _always(_deployment: Deployment) -> None: ...
+
 
 @dataclass(frozen=True)
 class RunTimes:
@@ -45,16 +51,23 @@ class RunTimes:
 
 
 class Supervisor:
-    """Runs one deployment. `arena` outlives its workers, so that requests can be received while one restarts."""
+    """Runs one deployment. `arena` outlives its workers, so that requests can be received while one restarts.
 
-    def __init__(self, deployment: Deployment, find_launch: FindLaunch, limits: Limits) -> None:
+    `stands_down`: it is STOPPED until somebody loads it; another model has the accelerator they both need.
+    """
+
+    def __init__(
+        self, deployment: Deployment, find_launch: FindLaunch, limits: Limits, may_start: MayStart = _always
+    ) -> None:
         self.deployment = deployment
         self.arena = Arena(deployment.manifest.signature, limits.queue_length)
         self.state = ModelState.STOPPED
         self.reason: str | None = "it has not been loaded yet"
         self.restarts = 0
         self.loaded: Loaded | None = None
+        self.stands_down = False
         self._find_launch = find_launch
+        self._may_start = may_start
         self._limits = limits
         self._free = list(reversed(self.arena.slots))
         self._slot_given = asyncio.Event()
@@ -129,7 +142,7 @@ class Supervisor:
         ModelNotReadyError where stop() comes in between.
         """
         self._move(ModelState.STARTING)
-        self._leaving = False
+        self._leaving = self.stands_down = False
         self._crashes = Crashes()
         self._starting = asyncio.create_task(self._load())
         try:
@@ -157,6 +170,11 @@ class Supervisor:
         self._leaving = True
         await whole(self._stop(ModelState.STOPPED, reason, drain))
 
+    async def stand_down(self, reason: str) -> None:
+        """The same, until somebody loads it again: nobody waits for it."""
+        await self.stop(reason)
+        self.stands_down = True
+
     async def fail(self, reason: str) -> None:
         """The same, to FAILED: somebody has found out that it cannot be trusted."""
         self._leaving = True
@@ -169,7 +187,8 @@ class Supervisor:
             self.arena.close()
 
     async def launch(self) -> Launch:
-        """How its workers are started. NotFoundError."""
+        """How its workers are started. NotFoundError; what `may_start` raises where they must not be, now."""
+        await self._may_start(self.deployment)
         return await self._find_launch(self.deployment.manifest.runtime.key)
 
     async def _stop(self, end: ModelState, reason: str | None, drain: bool) -> None:
@@ -232,10 +251,13 @@ class Supervisor:
         """Why it cannot run anything now."""
         state = "being stopped" if self._leaving and self.is_on else self.state
         because = f": {self.reason}" if self.reason else ""
-        for_good = self.state is ModelState.FAILED or (self.state is ModelState.STOPPED and not self.reason)
+        is_stopped = self.state is ModelState.STOPPED
+        for_good = self.state is ModelState.FAILED or (is_stopped and (self.stands_down or not self.reason))
         return ModelNotReadyError(
             f"{self.deployment.name!r} is {state}{because}",
-            "deploy it again, or POST /v1/models/NAME/load" if for_good else "try again in a moment",
+            f"deploy it again{' with --replace' * self.stands_down}, or POST /v1/models/NAME/load"
+            if for_good
+            else "try again in a moment",
         )
 
 

@@ -8,6 +8,7 @@ from agent.loading import Deployment, Loaded
 from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad, judge
 from agent.worker import wire
 from contract.api import Measurement
+from contract.manifest import Manifest
 from contract.results import Environment, Memory
 
 
@@ -38,7 +39,7 @@ def measurement(
         model=deployment.name,
         bundle=deployment.bundle,
         accelerator_ns_mean=trial.reply["accelerator_ns"],
-        convert_ns_mean=None,
+        convert_ns_mean=trial.reply["convert_ns"],
         decision_ns=trial.decisions_ns,
         memory=peaks,
         environment=environment(deployment, trial.loaded, board, before, after),
@@ -49,7 +50,7 @@ def measurement(
         | after.unmet
         | validity.unmet
         | _unmet_memory(peaks, trial, deployment.engine)
-        | _unmet_times(trial, scored=deployment.manifest.score is not None),
+        | _unmet_times(trial, deployment.manifest),
     )
 
 
@@ -113,10 +114,16 @@ def _unmet_memory(peaks: Memory, trial: Trial, engine: Engine | None) -> dict[st
     return {name: reasons.get(name, "the worker does not say") for name in missing}
 
 
-def _unmet_times(trial: Trial, *, scored: bool) -> dict[str, str]:
-    reasons = {"convert_ms.mean": "nothing to convert: the artifact takes and gives the types of the signature"}
+def _unmet_times(trial: Trial, manifest: Manifest) -> dict[str, str]:
+    reasons = {}
+    if trial.reply["convert_ns"] is None and manifest.artifact:
+        reasons["convert_ms.mean"] = "there was but one run"
+    elif trial.reply["convert_ns"] is None:
+        reasons["convert_ms.mean"] = "nothing to convert: the artifact takes and gives the types of the signature"
     if trial.reply["accelerator_ns"] is None:
         reasons["accelerator_ms.mean"] = "the runtime cannot tell"
     if not trial.decisions_ns:
-        reasons["decision_ms.mean"] = "bench with --inputs DIR of images for it" if scored else "the model has no score"
+        reasons["decision_ms.mean"] = (
+            "bench with --inputs DIR of images for it" if manifest.score else "the model has no score"
+        )
     return reasons

@@ -7,8 +7,8 @@
 ``PUT /v1/blobs/SHA256?size=N&offset=K``    bytes K.. of the file -> `UploadStatus`; refused unless K is what is there
 ``GET /v1/models``                          list of `ModelInfo`
 ``PUT /v1/models/NAME``                     `ActivateRequest` -> 202 `Job`; its result is an `Activation`
-``POST /v1/models/NAME/rollback``           202 `Job`; its result is an `Activation`
-``POST /v1/models/NAME/load``               202 `Job`: load again what is FAILED or STOPPED
+``POST /v1/models/NAME/rollback``           `SwitchRequest` or nothing -> 202 `Job`; its result is an `Activation`
+``POST /v1/models/NAME/load``               `SwitchRequest` or nothing -> 202 `Job`; for what is FAILED or STOPPED
 ``GET /v1/models/NAME/environment``         `Environment`: for what is measured from outside
 ``DELETE /v1/models/NAME``                  204
 ``POST /v1/benches``                        `BenchRequest` -> 202 `Job`; its result is a `Measurement`
@@ -33,6 +33,7 @@ from contract.results import Environment, Flag, Memory
 from contract.tensors import Signature
 
 MAX_RUNS = 1_000_000
+MAX_PROFILE_RUNS = 1000  # ONNX Runtime keeps a trace of all of them, which is read at the end
 MAX_BENCH_INPUTS = 16
 
 
@@ -111,21 +112,32 @@ class ModelInfo(Reply):
     temporary: bool = False
 
 
-class ActivateRequest(Contract):
+class SwitchRequest(Contract):
+    """What a switch of models may do to other models.
+
+    `stop_others`: where a build needs the whole board, the models that are served may be stopped for it; they are
+    started again afterwards. Without it the job fails (build_needs_board).
+
+    `replace`: where the model needs an accelerator that one model has at a time, the one that has it is stopped, and
+    stays so, deployed, until it is loaded again; where the switch fails it is brought back. Without it the job fails
+    (accelerator_taken).
+    """
+
+    stop_others: bool = False
+    replace: bool = False
+
+
+class ActivateRequest(SwitchRequest):
     """Serve this bundle under the name in the path; the version served so far stays for a rollback.
 
     `temporary`: for whoever knows the name, and not for ever. A request without ``?model=`` never means it, an agent
     that starts again does not bring it back, and it is removed once no request, job or call has named it for a while
     (agent/settings.py). The job fails (name_taken) where a model that is not temporary has the name; the other way
     round is allowed, and the model stays then. An agent from before refuses the key, as every key it does not know.
-
-    `stop_others`: where a build needs the whole board, the models that are served may be stopped for it; they are
-    started again afterwards. Without it the job fails (build_needs_board).
     """
 
     bundle: Sha256
     temporary: bool = False
-    stop_others: bool = False
 
 
 class Build(Reply):
@@ -148,6 +160,9 @@ class Build(Reply):
 class Activation(Reply):
     """How a switch went. `outage_s` is 0 where old and new overlapped; `sqnr_db` null where nothing differed.
 
+    `replaced` are the models that were stopped for it and stay so (`SwitchRequest`): `outage_s` is then how long the
+    accelerator served neither them nor this one.
+
     What is above a threshold is defective: `threshold_board` was found here, from the `good_count` good images of the
     bundle, and counts where it is not null; `threshold_model` is the one of the model where it was trained. Both null:
     its decisions are uncalibrated. `score_method` null: it makes none.
@@ -162,6 +177,7 @@ class Activation(Reply):
     golden_source: str
     load_s: float
     outage_s: float
+    replaced: tuple[ModelName, ...] = ()
     unchanged: bool = False
     score_method: str | None = None
     threshold_model: float | None = None
@@ -174,7 +190,7 @@ class ProfileRequest(Contract):
     """The layers' times of a deployed model over `runs` runs, in a fresh worker, the board held."""
 
     model: ModelName
-    runs: Annotated[int, Field(ge=1, le=MAX_RUNS)] = 100
+    runs: Annotated[int, Field(ge=1, le=MAX_PROFILE_RUNS)] = 100
     interrupt: bool = False
 
 

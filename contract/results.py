@@ -23,6 +23,7 @@ DOES_NOT_RUN = frozenset(
         "golden_mismatch",
         "out_of_memory",
         "run_failed",
+        "accelerator_lost",
         "runtime_missing",
         "signature_mismatch",
         "worker_bug",

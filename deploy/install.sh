@@ -36,7 +36,7 @@ usage: sudo ./install.sh --profile NAME [options]      make this board an agent,
 
 Without root it becomes a service of the user who calls it, under ~/.local.
 exit status: 0 done, or nothing to do; 1 failed, and the board is as it was; 2 wrong command line;
-             3 installed, but the runtime of the profile is missing on this board: what and the remedy are printed
+             3 installed, but the runtime of the profile, or its Edge TPU, is missing: what and the remedy are printed
 END
 }
 

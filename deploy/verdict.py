@@ -1,6 +1,7 @@
 """What a started agent says of its board, with a remedy for whatever is missing; install.sh runs it, stdlib alone.
 
     python -m deploy.verdict --port 8470 --token-file FILE --runtime trt
+    python -m deploy.verdict --port 8470 --token-file FILE --runtime tflite --device sys/class/apex/apex_0 --user edge
 
 It asks the service itself, not a probe of its own: groups, environment and sandbox are those that models will run in.
 Exit status: 0 the board can serve; 3 its runtime is missing, said with the remedy; 1 the agent is silent.
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.edgetpu import Lack, lacks
+
 MISSING = 3
 _PROBE_S = 90.0  # its answer waits for the probes of its Pythons (agent/pythons.py, PROBE_DEADLINE_S)
 _TENSORRT = "sudo apt install python3-libnvinfer    # or nvidia-jetpack, where Jetson Linux alone was flashed"
@@ -32,6 +35,7 @@ _REMEDIES = (
     ("libcu", "sudo apt install nvidia-jetpack    # on a desktop: the NVIDIA driver"),
     ("ermission", "sudo usermod -aG video,render USER    # whom the service runs as; then: sudo systemctl restart"),
     ("no TensorRT", _TENSORRT),
+    ("no TensorFlow Lite", "sudo apt install python3-tflite-runtime    # Mendel's: pip has none for its Python"),
     ("no ONNX Runtime", "pip3 install onnxruntime    # for the Python named before"),
     ("No such file", "sudo apt install python3"),
 )
@@ -66,6 +70,15 @@ def judge(runtimes: Iterable[Mapping[str, Any]], wanted: str) -> Verdict:
 def remedy(reason: str) -> str:
     """A command, mostly, for why a Python does not offer a runtime."""
     return next((command for sign, command in _REMEDIES if sign in reason), _OTHERWISE)
+
+
+def with_lacks(verdict: Verdict, lacks: Iterable[Lack]) -> Verdict:
+    """The same where nothing is missing; else what is, with its remedy, though models for the CPU can be served."""
+    lines = [line for lack in lacks for line in (f"  {lack.what}", f"    remedy: {lack.remedy}")]
+    if not lines:
+        return verdict
+    head = "Edge TPU: cannot be used yet"
+    return Verdict(False, (*verdict.lines, head, *lines, "  then run this again"))
 
 
 def ask(port: int, token: str, deadline_s: float) -> Mapping[str, Any]:
@@ -106,6 +119,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--token-file", type=Path, required=True)
     parser.add_argument("--runtime", required=True)
+    parser.add_argument("--device", help="an Edge TPU's folder in sysfs, from --root on, where the profile has one")
+    parser.add_argument("--user", help="whom the service runs as: with --device")
+    parser.add_argument("--groups", default="", help="the service's own, with spaces between them")
+    parser.add_argument("--root", type=Path, default=Path("/"))
     parser.add_argument("--deadline-s", type=float, default=2.0)
     options = parser.parse_args()
     try:
@@ -114,6 +131,8 @@ def main() -> int:
         print(f"  {error}")
         return 1
     verdict = judge(agent["runtimes"], options.runtime)
+    if options.device:
+        verdict = with_lacks(verdict, lacks(options.device, options.user, tuple(options.groups.split()), options.root))
     print(f"boardfit {agent['version']} answers as {agent['profile']}", *verdict.lines, sep="\n")
     return 0 if verdict.can_serve else MISSING
 

@@ -4,6 +4,7 @@
 cannot be had is said, and its tests are skipped with that reason: the exit status is 0 all the same.
 
 environments.WORKERS                    every Environment of a worker but the running Python, which needs none
+environments.TFLITE                     tflite-runtime 2.14, the last, which numpy 2 is too new for
 environments.AGENT                      the running Python with deploy/agent-requirements.txt alone
 environments.missing(environment)       why it is not there, to be said as a test is skipped; None where it is
 environments.interpreter(environment)   its python
@@ -38,7 +39,7 @@ class Environment:
     """A Python of version `python` with `requirements`, in which a worker must offer `runtimes`.
 
     Without the dependencies of the requirements, or with them: a session of ONNX Runtime needs none but numpy, while
-    its wheel names half a gigabyte of others.
+    its wheel names half a gigabyte of others; LiteRT's interpreter likewise.
     """
 
     name: str
@@ -48,18 +49,20 @@ class Environment:
     with_dependencies: bool = False
 
 
+WITH_TFLITE = frozenset({"null", "ort", "tflite"})
 WORKERS = (
     # What Ubuntu 18.04 has as python3-numpy, and so every Jetson Nano.
     Environment("3.6-nano", "3.6", ("numpy==1.13.3",), frozenset({"null"})),
     # The last that there are for each Python, of those that are still made the newest of November 2026.
     Environment("3.6", "3.6", ("numpy==1.19.5", "onnxruntime==1.10.0")),
-    Environment("3.7", "3.7", ("numpy==1.21.6", "onnxruntime==1.14.1")),
+    Environment("3.7", "3.7", ("numpy==1.21.6", "onnxruntime==1.14.1", "tflite-runtime==2.11.0"), WITH_TFLITE),
     Environment("3.8", "3.8", ("numpy==1.24.4", "onnxruntime==1.19.2")),
     Environment("3.9", "3.9", ("numpy==2.0.2", "onnxruntime==1.19.2")),
     Environment("3.10", "3.10", ("numpy==2.2.6", "onnxruntime==1.23.2")),
     Environment("3.12", "3.12", ("numpy==2.5.5", "onnxruntime==1.32.0")),
-    Environment("3.13", "3.13", ("numpy==2.5.5", "onnxruntime==1.32.0")),
+    Environment("3.13", "3.13", ("numpy==2.5.5", "onnxruntime==1.32.0", "ai-edge-litert==2.3.0"), WITH_TFLITE),
 )
+TFLITE = Environment("3.11-tflite", "3.11", ("numpy==1.26.4", "tflite-runtime==2.14.0"), frozenset({"null", "tflite"}))
 AGENT = Environment(
     "agent",
     _RUNNING,
@@ -122,7 +125,9 @@ def _make(environment: Environment) -> None:
     (site,) = unfinished.glob("lib/python*/site-packages")
     _run(sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--retries=1", *_what(environment, site))
     if not environment.with_dependencies:  # it works, and is compiled: pip compiles for its own Python alone
-        modules = ", ".join(requirement.partition("==")[0] for requirement in environment.requirements)
+        modules = ", ".join(
+            requirement.partition("==")[0].replace("-", "_") for requirement in environment.requirements
+        )
         _run(str(_interpreter(unfinished)), "-I", "-c", f"import {modules}")
     (unfinished / "stamp").write_text(stamp, encoding="utf-8")
     unfinished.rename(folder)
@@ -207,4 +212,4 @@ def _interpreter(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    prepare(*WORKERS, AGENT)
+    prepare(*WORKERS, TFLITE, AGENT)

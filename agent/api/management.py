@@ -1,7 +1,7 @@
 """The management API, ``/v1``: contract/api.py has it as a table. Beside it ``/stats`` and ``/health``."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -25,6 +25,7 @@ from contract.api import (
     ModelState,
     ProfileRequest,
     Stats,
+    SwitchRequest,
     Telemetry,
     Tuning,
     UploadStatus,
@@ -54,8 +55,9 @@ def _health(router: APIRouter, service: Service) -> None:
         if not service.restored.is_set():
             raise ModelNotReadyError("the models of the last run are being loaded", "try again in a moment")
         for served in service.dataplane.models.values():
-            if served.supervisor.state is not ModelState.READY and not served.temporary:
-                raise ModelNotReadyError(f"{served.name!r} is {served.supervisor.state}", "GET /v1/models says why")
+            supervisor = served.supervisor
+            if supervisor.state is not ModelState.READY and not (served.temporary or supervisor.stands_down):
+                raise ModelNotReadyError(f"{served.name!r} is {supervisor.state}", "GET /v1/models says why")
         return {"ready": True}
 
     @router.get("/stats")
@@ -130,19 +132,24 @@ def _models(router: APIRouter, service: Service) -> None:
                 job.line,
                 temporary=request.temporary,
                 stop_others=request.stop_others,
+                replace=request.replace,
             )
 
         return service.jobs.start("activate", name, work)
 
     @router.post("/v1/models/{name}/rollback", status_code=202)
-    async def rollback(name: Name) -> Job:
-        service.repository.record(name)
-        return service.jobs.start("activate", name, lambda job: activator.rollback(name, job.stage, job.line))
+    async def rollback(name: Name, request: SwitchRequest | None = None) -> Job:
+        return again(name, activator.rollback, request or SwitchRequest())
 
     @router.post("/v1/models/{name}/load", status_code=202)
-    async def load(name: Name) -> Job:
+    async def load(name: Name, request: SwitchRequest | None = None) -> Job:
+        return again(name, activator.load, request or SwitchRequest())
+
+    def again(name: str, switch: Callable[..., Awaitable[Activation]], request: SwitchRequest) -> Job:
         service.repository.record(name)
-        return service.jobs.start("activate", name, lambda job: activator.load(name, job.stage, job.line))
+        return service.jobs.start(
+            "activate", name, lambda job: switch(name, job.stage, job.line, **request.model_dump())
+        )
 
     @router.get("/v1/models/{name}/environment")
     async def environment(name: Name) -> Environment:

@@ -3,7 +3,7 @@
 ==================  ==================================================================================
 `readings`          what a source gives, and the rule that a figure is known or has its reason
 `procfs`, `jetson`, the sources; the file name is the key in a profile. `_jetson/` has the parts of a large one
-`thermal`
+`apex`, `thermal`
 `board`             the chosen sources as one: `open_sensors(...)` -> `read()`, `observe()`
 `environment`       what does not move: machine, image, kernel, CPU; `l4t` has a Jetson's release
 `nvpmodel`          a Jetson's power modes

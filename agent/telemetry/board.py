@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from agent.telemetry.apex import Apex
 from agent.telemetry.jetson import Jetson
 from agent.telemetry.procfs import Procfs
 from agent.telemetry.readings import Readings, Source, combine
@@ -12,7 +13,7 @@ from contract.api import Telemetry
 from contract.profile import BrokenProfileError
 from contract.results import Conditions
 
-SOURCES: dict[str, Callable[[Path], Source]] = {"procfs": Procfs, "jetson": Jetson, "thermal": Thermal}
+SOURCES: dict[str, Callable[[Path], Source]] = {"procfs": Procfs, "jetson": Jetson, "apex": Apex, "thermal": Thermal}
 """By the name of its file, which is what a profile's `sensors` say."""
 
 

@@ -56,13 +56,15 @@ _FIGURES = tuple(each.name for each in fields(Readings) if each.name not in (*_T
 def combine(parts: Sequence[Readings]) -> Readings:
     """All sources as one: the first that knows a figure gives it; what none knows has the first reason.
 
-    `clocks_held` is of all clocks, and each source tells of its own (CPU, GPU): see `_all_held`.
+    `clocks_held` and `throttled_by` are of all clocks, and each source tells of its own (CPU, GPU, Edge TPU): see
+    `_all_held` and `_all_throttling`.
     """
     known: dict[str, Any] = {
         figure: next((value for part in parts if (value := getattr(part, figure)) is not None), None)
         for figure in _FIGURES
     }
     known["clocks_held"] = _all_held(parts)
+    known["throttled_by"] = _all_throttling(parts)
     for table in _TABLES:
         known[table] = {key: value for part in reversed(parts) for key, value in getattr(part, table).items()}
     unmet = {
@@ -81,6 +83,15 @@ def _all_held(parts: Sequence[Readings]) -> bool | None:
     if False in said:
         return False
     return True if True in said and not any("clocks_held" in part.unmet for part in parts) else None
+
+
+def _all_throttling(parts: Sequence[Readings]) -> tuple[str, ...] | None:
+    """What any source names; nothing where none does and none had to leave it open; else it is not known."""
+    said = [part.throttled_by for part in parts if part.throttled_by is not None]
+    named = tuple(dict.fromkeys(name for names in said for name in names))
+    if named:
+        return named
+    return () if said and not any("throttled_by" in part.unmet for part in parts) else None
 
 
 def _is_known(name: str, known: dict[str, Any]) -> bool:

@@ -1,8 +1,9 @@
 """The flags of a bench row: why it may not be what the board can do. A reader decides; nothing is dropped.
 
 ============  =============================================================================================
-throttled     the board's counter of throttling grew, or a cooling device held clocks down right before the bench
-              or right after it. A high temperature or a low clock alone is no evidence
+throttled     the board's counter of throttling grew, or clocks were held down right before the bench or right after
+              it: by a cooling device, or by a trip point an Edge TPU was at, where its driver halves its clock. A
+              high temperature or a low clock alone is no evidence
 clocks_moved  their setting changed between before and after (the power mode, the highest clock that is allowed,
               or whether they are set to stand still); or clocks that were set to stand still did not: the
               highest of the CPUs, or another clock, was more than 5 % away after the bench from before

@@ -13,6 +13,7 @@ WorkerError
     DiskError                 what was built cannot be written: no fault of the model
     SignatureMismatchError    the model is not what the manifest says
     RunFailedError            the runtime failed while running
+        AcceleratorLostError      and nothing runs in this process any more: the worker ends
 
 Anything else that is raised is a bug of ours: it goes out with its traceback, under the code `worker_bug`.
 """
@@ -75,3 +76,7 @@ class SignatureMismatchError(WorkerError):
 
 class RunFailedError(WorkerError):
     code = "run_failed"
+
+
+class AcceleratorLostError(RunFailedError):
+    code = "accelerator_lost"

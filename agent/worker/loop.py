@@ -6,14 +6,15 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy
 
 from . import memory, runtimes, wire
 from .building import Building
-from .errors import SignatureMismatchError, WorkerError
-from .runtimes.base import Runtime, Tensor
+from .errors import AcceleratorLostError, SignatureMismatchError, WorkerError
+from .quantise import Converter
+from .runtimes.base import Quantisation, Runtime, Tensor
 
 PROGRESS_EVERY_S = 0.25
 _RECEIVE_BYTES = 1 << 16
@@ -43,18 +44,35 @@ class Channel:
         return self._waiting.pop(0)
 
 
+class _Slot(NamedTuple):
+    """Its arrays, of the signature; `binding` is of the file's own where those are others."""
+
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    binding: Any
+
+
+class _Times(NamedTuple):
+    """Of one run, in seconds; `accelerator` None where the runtime cannot tell, `convert` where nothing is."""
+
+    run: float
+    accelerator: Optional[float]
+    convert: Optional[float]
+
+
 class Loop:
-    """One model: loaded once, then run."""
+    """One model: loaded once, then run. `_converter` is None where its file takes and gives what is in the slots."""
 
     def __init__(self, channel: Channel, arena: Any) -> None:
         self._channel = channel
         self._arena = arena
         self._runtime: Optional[Runtime] = None
-        self._bindings: List[Any] = []
+        self._converter: Optional[Converter] = None
+        self._slots: List[_Slot] = []
         self._building = Building()
 
     def serve(self) -> None:
-        """Until the agent closes the channel."""
+        """Until the agent closes the channel, or there is no use in going on: the agent then starts another worker."""
         while True:
             message = self._channel.receive()
             if message is None:
@@ -62,6 +80,8 @@ class Loop:
             reply = self._answer(message)
             reply["id"] = message.get("id")
             self._channel.send(reply)
+            if reply.get("error", {}).get("code") == AcceleratorLostError.code:
+                return
 
     def _answer(self, message: wire.Message) -> wire.Message:
         operations: Dict[str, Callable[[wire.Message], Dict[str, Any]]] = {
@@ -89,9 +109,13 @@ class Loop:
             baseline_bytes = memory.attempt(unmet, "baseline_bytes", memory.resident_bytes)
             available_bytes = memory.attempt(unmet, "available_bytes", memory.available_bytes)
             inputs, outputs = runtime.load(message["path"])
-            _check("input", inputs, message["inputs"])
-            _check("output", outputs, message["outputs"])
-            self._bindings = [self._bind(runtime, message, slot) for slot in message["slots"]]
+            artifact = message.get("artifact")
+            declared = artifact or message
+            _check("input", inputs, declared["inputs"])
+            _check("output", outputs, declared["outputs"])
+            self._converter = Converter(artifact) if artifact else None
+            _check_quantisation(runtime.quantisation(), self._converter, declared)
+            self._slots = [self._slot(runtime, message, slot) for slot in message["slots"]]
         except BaseException:
             runtime.close()
             raise
@@ -105,11 +129,11 @@ class Loop:
             "unmet": unmet,
         }
 
-    def _bind(self, runtime: Runtime, message: wire.Message, slot: Dict[str, List[int]]) -> Any:
-        return runtime.bind(
-            [self._view(tensor, offset) for tensor, offset in zip(message["inputs"], slot["inputs"])],
-            [self._view(tensor, offset) for tensor, offset in zip(message["outputs"], slot["outputs"])],
-        )
+    def _slot(self, runtime: Runtime, message: wire.Message, slot: Dict[str, List[int]]) -> _Slot:
+        inputs = [self._view(tensor, offset) for tensor, offset in zip(message["inputs"], slot["inputs"])]
+        outputs = [self._view(tensor, offset) for tensor, offset in zip(message["outputs"], slot["outputs"])]
+        bound = self._converter.bound(inputs, outputs) if self._converter else (inputs, outputs)
+        return _Slot(inputs, outputs, runtime.bind(*bound))
 
     def _view(self, tensor: Dict[str, Any], offset: int) -> Any:
         return numpy.ndarray(tuple(tensor["shape"]), numpy.dtype(tensor["dtype"]), self._arena, offset)
@@ -120,30 +144,50 @@ class Loop:
         return self._runtime
 
     def _infer(self, message: wire.Message) -> Dict[str, Any]:
-        runtime = self._loaded()
-        binding = self._bindings[message["slot"]]
-        start = time.perf_counter()
-        accelerator_s = runtime.run(binding)
-        run_s = time.perf_counter() - start
-        return {"run_ns": _ns(run_s), "accelerator_ns": None if accelerator_s is None else _ns(accelerator_s)}
+        times = self._run(self._loaded(), self._slots[message["slot"]])
+        return {
+            "run_ns": _ns(times.run),
+            "accelerator_ns": None if times.accelerator is None else _ns(times.accelerator),
+            "convert_ns": None if times.convert is None else _ns(times.convert),
+        }
+
+    def _run(self, runtime: Runtime, slot: _Slot) -> _Times:
+        """From the slot's inputs to its outputs. The run alone is timed as such; what is around it apart."""
+        clock = time.perf_counter
+        began = clock()
+        if self._converter:
+            self._converter.encode(slot.inputs)
+        ready = clock()
+        accelerator_s = runtime.run(slot.binding)
+        ran = clock()
+        if not self._converter:
+            return _Times(ran - ready, accelerator_s, None)
+        self._converter.decode(slot.outputs)
+        return _Times(ran - ready, accelerator_s, ready - began + clock() - ran)
 
     def _bench(self, message: wire.Message) -> Dict[str, Any]:
         runtime = self._loaded()
-        bindings = self._bindings[: message["slots"]]
+        slots = self._slots[: message["slots"]]
         samples = numpy.ndarray((message["runs"],), numpy.dtype("int64"), self._arena, message["samples"])
         unmet: Dict[str, str] = {}
         self._map_arena()
         memory.attempt(unmet, "run_peak_bytes", memory.reset_peak)
-        accelerator_s = self._run_many(runtime, bindings, samples, message["id"])
+        accelerator_s, convert_s = self._run_many(runtime, slots, samples, message["id"])
         return {
             "run_peak_bytes": None if unmet else memory.attempt(unmet, "run_peak_bytes", memory.peak_bytes),
             "accelerator_ns": None if accelerator_s is None else 1e9 * accelerator_s,
+            "convert_ns": None if convert_s is None else 1e9 * convert_s,
             "accelerator_bytes": runtime.accelerator_bytes(),
             "unmet": unmet,
         }
 
     def _profile(self, message: wire.Message) -> Dict[str, Any]:
-        layers = self._loaded().profile(self._bindings[message["slot"]], message["runs"])
+        runtime, slot = self._loaded(), self._slots[message["slot"]]
+        if self._converter:
+            self._converter.encode(slot.inputs)
+        layers = runtime.profile(slot.binding, message["runs"])
+        if self._converter:
+            self._converter.decode(slot.outputs)
         return {"layers": [list(layer) for layer in layers]}
 
     def _build(self, message: wire.Message) -> Dict[str, Any]:
@@ -153,28 +197,29 @@ class Loop:
         """Has every page mapped now: the faults would be in the first run of each slot (768 KB in and out: 0.4 ms)."""
         numpy.frombuffer(self._arena, numpy.uint8)[:: mmap.PAGESIZE].max()
 
-    def _run_many(self, runtime: Runtime, bindings: Sequence[Any], samples: Any, request: int) -> Optional[float]:
+    def _run_many(
+        self, runtime: Runtime, slots: Sequence[_Slot], samples: Any, request: int
+    ) -> Tuple[Optional[float], Optional[float]]:
         """Fills `samples` with nanoseconds.
 
-        Returns the mean seconds on an accelerator of all runs but the first, as of every other headline; None where
-        the runtime cannot tell, or there is but one run.
+        Returns the mean seconds on an accelerator, and of conversions, of all runs but the first, as of every other
+        headline; None where there are none, or the runtime cannot tell, or there is but one run.
         """
         total = len(samples)
         accelerator_s: Optional[float] = 0.0
+        convert_s: Optional[float] = 0.0
         clock = time.perf_counter
         report_at = clock() + PROGRESS_EVERY_S
         for index in range(total):
-            binding = bindings[index % len(bindings)]
-            start = clock()
-            on_accelerator_s = runtime.run(binding)
-            end = clock()
-            samples[index] = _ns(end - start)
+            times = self._run(runtime, slots[index % len(slots)])
+            samples[index] = _ns(times.run)
             if index:
-                accelerator_s = _sum(accelerator_s, on_accelerator_s)
-            if end >= report_at:
+                accelerator_s = _sum(accelerator_s, times.accelerator)
+                convert_s = _sum(convert_s, times.convert)
+            if clock() >= report_at:
                 self._channel.send({"id": request, "progress": {"done": index + 1, "total": total}})
                 report_at = clock() + PROGRESS_EVERY_S
-        return None if accelerator_s is None or total < 2 else accelerator_s / (total - 1)
+        return _mean(accelerator_s, total - 1), _mean(convert_s, total - 1)
 
 
 def _ns(seconds: float) -> int:
@@ -183,6 +228,10 @@ def _ns(seconds: float) -> int:
 
 def _sum(total: Optional[float], more: Optional[float]) -> Optional[float]:
     return None if total is None or more is None else total + more
+
+
+def _mean(total: Optional[float], count: int) -> Optional[float]:
+    return None if total is None or count < 1 else total / count
 
 
 def _check(kind: str, actual: Sequence[Tensor], expected: Sequence[Dict[str, Any]]) -> None:
@@ -196,6 +245,26 @@ def _check(kind: str, actual: Sequence[Tensor], expected: Sequence[Dict[str, Any
         )
         if got.name != want.name or got.dtype != want.dtype or not same_shape:
             raise _mismatch(kind, _described(got), _described(want))
+
+
+def _check_quantisation(
+    said: Optional[Tuple[List[Quantisation], List[Quantisation]]],
+    converter: Optional[Converter],
+    declared: Dict[str, Any],
+) -> None:
+    """Another scale than the file's own would be wrong numbers. Scales are float32 in a file."""
+    if said is None or converter is None:
+        return
+    for kind, actual, wanted in zip(("input", "output"), said, converter.quantisation):
+        for tensor, got, want in zip(declared[kind + "s"], actual, wanted):
+            if want is not None and (
+                got is None or (numpy.float32(want[0]), want[1]) != (numpy.float32(got[0]), got[1])
+            ):
+                raise _mismatch(kind, "%s %s" % (tensor["name"], _scale(got)), _scale(want))
+
+
+def _scale(quantisation: Quantisation) -> str:
+    return "not quantised" if quantisation is None else "of the scale %.9g and the zero point %d" % quantisation
 
 
 def _mismatch(kind: str, got: str, want: str) -> SignatureMismatchError:

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Of install.sh: data, token and unit, the switch to a release, the proof that it answers, and the way back.
 # Reads home, data, token, unit, sudoers, systemctl, journalctl, user, groups, profile, port, tuning, python, release; sets runtime,
-# environment, before, unit_before, switching, restarted, verdict.
+# device, environment, before, unit_before, switching, restarted, verdict.
 
-read_profile() { # sets runtime, environment
+read_profile() { # sets runtime, device, environment
   local facts
   facts=$("$release/bin/python" -I - "$profile" <<'END'
 import sys
@@ -13,12 +13,15 @@ try:
 except BrokenProfileError as error:
     sys.exit(f"install.sh: {error}")
 print(profile.runtime)
+print(profile.one_owner.device if profile.one_owner else "-")
 for name, value in profile.worker_environment.items():  # the agent decodes images: its own numpy needs them, too
     print('Environment="{}={}"'.format(name, value.replace("%", "%%")))
 END
   ) || fail "the profile $profile cannot be read" 'is the wheel whole?'
   runtime=${facts%%$'\n'*}
-  environment=${facts#"$runtime"}
+  facts=${facts#*$'\n'}
+  device=${facts%%$'\n'*}
+  environment=${facts#"$device"}
   environment=${environment#$'\n'}
 }
 
@@ -141,10 +144,11 @@ prove() {
 }
 
 ask_the_agent() { # status 0: it can serve; 3: its runtime is missing; 1: it does not answer
-  local status tries said
+  local status tries said what=(--port "$port" --token-file "$token" --runtime "$runtime")
+  [[ $device == - ]] || what+=(--device "$device" --user "$user" --groups "$groups" --root "${BOARDFIT_ROOT:-/}")
   for tries in {1..45}; do # of 2 s each; one that has failed for good is not waited for
     status=0
-    said=$("$release/bin/python" -I -m deploy.verdict --port "$port" --token-file "$token" --runtime "$runtime") || status=$?
+    said=$("$release/bin/python" -I -m deploy.verdict "${what[@]}") || status=$?
     if ((status != 1 || tries == 45)) || "${systemctl[@]}" --quiet is-failed "$SERVICE"; then
       break
     fi

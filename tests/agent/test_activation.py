@@ -42,6 +42,7 @@ def test_the_first_version(tmp_path: Path) -> None:
                 "golden_source": "noise",
                 "load_s": activation.load_s,
                 "outage_s": 0.0,
+                "replaced": (),
                 "unchanged": False,
                 "score_method": None,
                 "threshold_model": None,

@@ -110,7 +110,13 @@ def test_progress_is_passed_on_and_gives_more_time() -> None:
         for done in range(4):  # 0.4 s in all: twice the deadline
             await asyncio.sleep(0.1)
             theirs.send(wire.pack({"id": number, "progress": {"done": done, "total": 9}}))
-        figures = {"run_peak_bytes": 1, "accelerator_ns": None, "accelerator_bytes": 5, "unmet": {}}
+        figures = {
+            "run_peak_bytes": 1,
+            "accelerator_ns": None,
+            "convert_ns": None,
+            "accelerator_bytes": 5,
+            "unmet": {},
+        }
         theirs.send(wire.pack({"id": number, "ok": figures}))
         assert await reply == figures
         assert seen == [(0, 9), (1, 9), (2, 9), (3, 9)]
@@ -149,7 +155,13 @@ REPLIES = {
     "identify": {"runtime_version": "1", "architecture": "sm_87"},
     "parse": {"problems": []},
     "build": {"engine_bytes": 5, "build_peak_bytes": None, "unmet": {}},
-    "bench": {"run_peak_bytes": 1, "accelerator_ns": 2.5, "accelerator_bytes": None, "unmet": {}},
+    "bench": {
+        "run_peak_bytes": 1,
+        "accelerator_ns": 2.5,
+        "convert_ns": 1.5,
+        "accelerator_bytes": None,
+        "unmet": {},
+    },
     "infer": DONE,
 }
 

@@ -1,8 +1,10 @@
-"""When to try again, and when to give up."""
+"""When to try again, and when to give up; and what a crash means."""
 
 import pytest
 
-from agent.crashes import Crashes
+from agent.crashes import Crashes, while_loading
+from agent.errors import WorkerCrashedError
+from contract.manifest import RuntimeSpec
 
 
 def test_the_fifth_crash_within_a_minute_is_one_too_many() -> None:
@@ -37,3 +39,24 @@ def test_a_quiet_minute_starts_backoff_anew_and_a_shorter_time_does_not() -> Non
     assert crashes.backoff_s == pytest.approx(0.2)
     crashes.add(119.0, ready_since=59.0)
     assert crashes.backoff_s == pytest.approx(0.1)
+
+
+def test_a_segmentation_fault_as_the_delegate_loads_is_a_mismatch() -> None:
+    crash = WorkerCrashedError("the worker crashed (SIGSEGV); it last printed: x", "try again")
+    told = while_loading(crash, RuntimeSpec(key="tflite", file="m.tflite", options={"delegate": "edgetpu"}))
+    assert told.message.startswith("runtime and delegate do not match: the worker crashed (SIGSEGV)")
+    assert "libedgetpu1-std 16.0" in told.hint
+    assert told.code == crash.code
+
+
+@pytest.mark.parametrize(
+    ("key", "delegate", "how"),
+    [
+        ("tflite", "none", "the worker crashed (SIGSEGV)"),
+        ("null", "edgetpu", "the worker crashed (SIGSEGV)"),
+        ("tflite", "edgetpu", "the worker was killed (SIGKILL): most likely the board ran out of memory"),
+    ],
+)
+def test_any_other_crash_is_what_it_was(key: str, delegate: str, how: str) -> None:
+    crash = WorkerCrashedError(how, "try again")
+    assert while_loading(crash, RuntimeSpec(key=key, file="m.tflite", options={"delegate": delegate})) is crash

@@ -14,6 +14,7 @@ from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad
 from agent.trial import Trial, measurement, memory
 from contract.api import Build
 from contract.results import Conditions
+from contract.tensors import Artifact, ArtifactTensor
 
 BOARD = BoardDescription("desktop", "x86_64", "Linux", "6.1", "a CPU", 2, None, {"memory_total_bytes": "no meminfo"})
 QUIET = Observation(
@@ -49,11 +50,16 @@ def loaded(baseline: int | None = 10, load_peak: int | None = 30, available: int
 
 
 def reply(
-    run_peak: int | None = 20, accelerator_ns: float | None = None, accelerator: int | None = None, **unmet: str
+    run_peak: int | None = 20,
+    accelerator_ns: float | None = None,
+    accelerator: int | None = None,
+    convert_ns: float | None = None,
+    **unmet: str,
 ) -> dict[str, Any]:
     return {
         "run_peak_bytes": run_peak,
         "accelerator_ns": accelerator_ns,
+        "convert_ns": convert_ns,
         "accelerator_bytes": accelerator,
         "unmet": unmet,
     }
@@ -184,3 +190,22 @@ def test_a_figure_that_is_there_has_no_reason(plain: Deployment) -> None:
     assert told.environment.runtime_version == "1.2"
     assert told.environment.runtime_details == {"host_buffers": "pinned"}
     assert told.flags == ()
+
+
+def test_what_is_converted_has_its_mean_or_the_reason(plain: Deployment) -> None:
+    def told(deployment: Deployment, convert_ns: float | None) -> tuple[float | None, str | None]:
+        made = measurement(
+            deployment, trial(loaded(), reply(convert_ns=convert_ns)), BOARD, "process", QUIET, QUIET, []
+        )
+        return made.convert_ns_mean, made.unmet.get("convert_ms.mean")
+
+    signature = plain.manifest.signature
+    tensors = [
+        ArtifactTensor(name=spec.name, dtype=spec.dtype, shape=spec.shape)
+        for spec in (*signature.inputs, *signature.outputs)
+    ]
+    artifact = Artifact(inputs=(tensors[0],), outputs=(tensors[1],))
+    converted = replace(plain, manifest=plain.manifest.model_copy(update={"artifact": artifact}))
+    assert told(converted, 1500.0) == (1500.0, None)
+    assert told(converted, None) == (None, "there was but one run")
+    assert told(plain, None)[1] == "nothing to convert: the artifact takes and gives the types of the signature"

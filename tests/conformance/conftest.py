@@ -44,7 +44,7 @@ def pythons() -> dict[str, str]:
     """The interpreters that are there, by the name of their environment."""
     return {RUNNING.name: sys.executable} | {
         environment.name: str(environments.interpreter(environment))
-        for environment in environments.WORKERS
+        for environment in (*environments.WORKERS, environments.TFLITE)
         if environments.missing(environment) is None
     }
 

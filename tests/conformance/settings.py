@@ -1,4 +1,7 @@
-"""Where the suite runs: every maker of models under every Python of a worker; TensorRT's over stand-ins, by version."""
+"""Where the suite runs: every maker of models under every Python of a worker; TensorRT's over stand-ins, by version.
+
+TensorFlow Lite where there is one, oldest to newest: 2.11, 2.14, and LiteRT.
+"""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -37,4 +40,9 @@ SETTINGS = [
 ] + [
     Setting(f"trt-{version}", environment or RUNNING, "trt", partial(tensorrt_boards.stand_ins, version=version))
     for version, environment in tensorrt_boards.ENVIRONMENTS.items()
+]
+SETTINGS += [
+    Setting(f"{environment.name}-tflite", environment, "tflite")
+    for environment in (RUNNING, *environments.WORKERS, environments.TFLITE)
+    if environment is RUNNING or "tflite" in environment.runtimes
 ]

@@ -78,6 +78,21 @@ def test_computed_outputs_are_what_the_host_computed(place: Place) -> None:
             np.testing.assert_allclose(np.frombuffer(output, np.float32), wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_converted_is_timed_apart(place: Place) -> None:
+    bundle = place.maker.computing()
+    with workers.loaded(place, bundle) as worker:
+        worker.fill(worker.arena.slots[0], [np.frombuffer(bundle.golden_inputs()[0], np.float32)])
+        began = time.perf_counter_ns()
+        said = worker.request(op="infer", slot=0)
+        waited_ns = time.perf_counter_ns() - began
+        reply, samples_ns = worker.bench(RUNS)
+    if bundle.manifest.artifact is None:
+        assert (said["convert_ns"], reply["convert_ns"]) == (None, None)
+    else:
+        assert 0 < said["convert_ns"] < waited_ns - said["run_ns"]
+        assert 0 < reply["convert_ns"] < 100 * samples_ns.max()
+
+
 def test_the_time_of_a_run_is_within_what_the_caller_waited(echo: Worker) -> None:
     began = time.perf_counter_ns()
     reply = echo.request(op="infer", slot=0)

@@ -74,6 +74,7 @@ class Worker:
             "options": dict(manifest.runtime.options),
             "inputs": [spec.model_dump(mode="json") for spec in manifest.signature.inputs],
             "outputs": [spec.model_dump(mode="json") for spec in manifest.signature.outputs],
+            "artifact": manifest.artifact and manifest.artifact.model_dump(mode="json"),
             "slots": [{"inputs": slot.inputs, "outputs": slot.outputs} for slot in self.arena.slots],
         }
         return self.request(**message | changes)

@@ -13,6 +13,7 @@ from agent.api import management
 from contract import api
 from contract.api import (
     MAX_BENCH_INPUTS,
+    MAX_PROFILE_RUNS,
     MAX_RUNS,
     ActivateRequest,
     Activation,
@@ -216,7 +217,8 @@ def test_no_bench(wrong: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"runs": 0}, {"runs": MAX_RUNS + 1}, {"runs": 1.5}, {"model": "../m"}, {"inputs": []}, {"trials": 3}]
+    "wrong",
+    [{"runs": 0}, {"runs": MAX_PROFILE_RUNS + 1}, {"runs": 1.5}, {"model": "../m"}, {"inputs": []}, {"trials": 3}],
 )
 def test_no_profile(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:

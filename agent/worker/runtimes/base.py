@@ -12,6 +12,8 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 from ..errors import BadOptionError, UnsupportedError, WorkerError
 
 Options = Dict[str, Any]
+Quantisation = Optional[Tuple[float, int]]
+"""Scale and zero point of a whole tensor, ``real = scale * (integer - zero_point)``; None where it has none."""
 
 
 class Tensor(NamedTuple):
@@ -100,6 +102,10 @@ class Runtime(ABC):
     def details(self) -> Dict[str, str]:
         """What it decided while loading, by name, to be recorded with what is measured."""
         return {}
+
+    def quantisation(self) -> Optional[Tuple[List[Quantisation], List[Quantisation]]]:
+        """Of the loaded model's inputs and outputs, as its own file says; None where the runtime does not tell."""
+        return None
 
     def accelerator_bytes(self) -> Optional[int]:
         """What the loaded model holds of an accelerator's own memory; None where there is none, or it is shared."""

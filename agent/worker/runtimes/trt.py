@@ -7,9 +7,16 @@ device and back, which is part of its time.
 import os
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ..errors import AcceleratorError, LoadFailedError, OutOfMemoryError, RunFailedError, WorkerError
-from ._trt.building import TINY_ENGINE, build, parse
-from ._trt.cuda import OUT_OF_MEMORY, Cuda, CudaError, CudaMissingError, open_cuda
+from ..errors import (
+    AcceleratorError,
+    AcceleratorLostError,
+    LoadFailedError,
+    OutOfMemoryError,
+    RunFailedError,
+    WorkerError,
+)
+from ._trt.building import TINY_ENGINE, build, names_of, parse
+from ._trt.cuda import LOST, OUT_OF_MEMORY, Cuda, CudaError, CudaMissingError, open_cuda
 from ._trt.execution import Execution
 from ._trt.module import TensorRt, open_tensorrt
 from .base import Layer, Options, Order, Problem, Runtime, Tensor
@@ -60,7 +67,7 @@ class TensorRtRuntime(Runtime):
         execution = Execution(self._tensorrt, self._cuda)
         try:
             with open(path, "rb") as file:
-                execution.open(file.read())
+                execution.open(file.read(), names_of(path))
         except OSError as error:
             raise LoadFailedError("the engine cannot be read: %s" % error, "deploy the model again") from error
         except CudaError as error:
@@ -114,4 +121,6 @@ def create() -> Runtime:
 def _failed(what: str, error: CudaError, otherwise: Callable[[str, str], WorkerError]) -> WorkerError:
     if error.status == OUT_OF_MEMORY:
         return OutOfMemoryError("%s: %s" % (what, error), "stop other models and programs of the board")
+    if error.status in LOST and otherwise is RunFailedError:
+        otherwise = AcceleratorLostError
     return otherwise("%s: %s" % (what, error), "the kernel's log (dmesg) may say more")

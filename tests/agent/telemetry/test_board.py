@@ -71,7 +71,7 @@ def test_every_null_has_its_reason(tmp_path: Path) -> None:
 
 
 def test_an_unknown_source_is_refused_by_name() -> None:
-    with pytest.raises(BrokenProfileError, match=r"no source 'termal'.*jetson, procfs, thermal"):
+    with pytest.raises(BrokenProfileError, match=r"no source 'termal'.*apex, jetson, procfs, thermal"):
         open_sensors(("procfs", "termal"))
 
 

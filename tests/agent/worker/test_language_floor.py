@@ -14,7 +14,12 @@ WORKER = Path(agent.worker.__file__).parent
 MODULES = sorted(WORKER.rglob("*.py"))
 OLDEST = next(environment for environment in environments.WORKERS if environment.python == "3.6")
 # What of others a module may import. TensorRT and PyCUDA are imported by their names, which are data (importlib).
-THIRD_PARTY = {"loop.py": {"numpy"}, "runtimes/ort.py": {"numpy", "onnxruntime"}}
+THIRD_PARTY = {
+    "loop.py": {"numpy"},
+    "quantise.py": {"numpy"},
+    "runtimes/ort.py": {"numpy", "onnxruntime"},
+    "runtimes/tflite.py": {"numpy"},
+}
 NUMPY_TOO = ("runtimes/_trt/",)
 COMPILE = "import sys; [compile(open(path, 'rb').read(), path, 'exec') for path in sys.argv[1:]]"
 

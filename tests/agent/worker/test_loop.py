@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from looping import LOAD, Made, X, serve
+from looping import LOAD, Made, X, Y, serve
 
 from agent.worker import loop, memory, wire
 from agent.worker.errors import LoadFailedError, RunFailedError
+from agent.worker.quantise import Converter
 from agent.worker.runtimes.base import Layer, Tensor
 
 
@@ -260,6 +261,148 @@ def test_a_profile_is_of_one_slot(monkeypatch: pytest.MonkeyPatch, arena: mmap.m
     assert reply["ok"] == {"layers": [["conv", 1.5], ["relu", 0.25]]}
     assert arena[64:80] == bytes(16)
     assert np.frombuffer(arena[192:208], np.float32).tolist() == [7] * 4
+
+
+def _artifact(tensor: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """int8, at the scale 0.5 and the zero point 3, in the order (1, 0)."""
+    made = {"name": tensor["name"], "dtype": "int8", "shape": [4, 1], "order": [1, 0]}
+    return {**made, "quantisation": {"scale": 0.5, "zero_point": 3}, **changes}
+
+
+QUANTISED = {**LOAD, "artifact": {"inputs": [_artifact(X)], "outputs": [_artifact(Y)]}}
+
+
+class Quantised(Made):
+    """y = 2 x, of the integers. `said`: of the file itself."""
+
+    def __init__(self, said: Any = None, **options: Any) -> None:
+        super().__init__(inputs=[Tensor("x", "int8", (4, 1))], **options)
+        self._said = said
+
+    def load(self, path: str) -> tuple[list[Tensor], list[Tensor]]:
+        inputs, _ = super().load(path)
+        return inputs, [Tensor("y", "int8", (4, 1))]
+
+    def quantisation(self) -> Any:
+        return self._said
+
+
+def test_what_the_file_takes_and_gives_is_converted_in_each_slot(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    first, second = np.array([-1.5, 0, 1, 2], np.float32), np.array([5, -5, 0.5, 0], np.float32)
+    arena[:16], arena[128:144] = first.tobytes(), second.tobytes()
+    _, one, other = serve(
+        monkeypatch, arena, Quantised(), QUANTISED, {"op": "infer", "slot": 1}, {"op": "infer", "slot": 0}
+    )
+    # By scale 0.5 and zero point 3: 2 * (2 x + 3) - 3 = 2 * (2 x) + 3, and so 2 x + 1.5
+    assert np.frombuffer(arena[64:80], np.float32).tolist() == (2 * first + 1.5).tolist()
+    assert np.frombuffer(arena[192:208], np.float32).tolist() == (2 * second + 1.5).tolist()
+    assert one["ok"]["convert_ns"] > 0
+    assert other["ok"]["convert_ns"] > 0
+
+
+def test_where_nothing_is_converted_there_is_no_time_of_it(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    for load in (LOAD, {**LOAD, "artifact": None}):
+        _, ran, benched = serve(monkeypatch, arena, Made(), load, {"op": "infer", "slot": 0}, _bench(3))
+        assert ran["ok"]["convert_ns"] is None
+        assert benched["ok"]["convert_ns"] is None
+
+
+def test_a_bench_converts_before_and_after_each_run_and_its_samples_are_without(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    encode, decode, calls = Converter.encode, Converter.decode, []
+
+    def slow_encode(self: Converter, inputs: Sequence[Any]) -> None:
+        calls.append("encode")
+        time.sleep(0.2 if len(calls) == 1 else 0.004)
+        encode(self, inputs)
+
+    def slow_decode(self: Converter, outputs: Sequence[Any]) -> None:
+        calls.append("decode")
+        time.sleep(0.004)
+        decode(self, outputs)
+
+    monkeypatch.setattr(Converter, "encode", slow_encode)
+    monkeypatch.setattr(Converter, "decode", slow_decode)
+    arena[:16] = np.ones(4, np.float32).tobytes()
+    _, reply = serve(monkeypatch, arena, Quantised(), QUANTISED, _bench(4))
+    assert calls == ["encode", "decode"] * 4
+    assert 8e6 <= reply["ok"]["convert_ns"] < 50e6  # the first is not in it
+    assert np.frombuffer(arena[1024:1056], np.int64).max() < 4e6
+    assert np.frombuffer(arena[64:80], np.float32).tolist() == [3.5] * 4
+
+
+def test_one_run_has_no_mean_of_conversions(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    _, reply = serve(monkeypatch, arena, Quantised(), QUANTISED, _bench(1))
+    assert reply["ok"]["convert_ns"] is None
+
+
+def test_a_profile_is_converted_too(monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap) -> None:
+    class Layered(Quantised):
+        def profile(self, binding: Any, runs: int) -> list[Layer]:
+            self.run(binding)
+            return [Layer("all", 1)]
+
+    arena[128:144] = np.ones(4, np.float32).tobytes()
+    _, reply = serve(monkeypatch, arena, Layered(), QUANTISED, {"op": "profile", "slot": 1, "runs": 1})
+    assert reply["ok"] == {"layers": [["all", 1]]}
+    assert np.frombuffer(arena[192:208], np.float32).tolist() == [3.5] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"name": "z"}, "z"), ({"dtype": "uint8"}, "uint8"), ({"shape": [1, 4], "order": [0, 1]}, "[1, 4]")],
+)
+def test_a_file_that_is_not_what_the_artifact_says(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, changes: dict[str, Any], named: str
+) -> None:
+    for kind, tensor in (("inputs", X), ("outputs", Y)):
+        artifact = {**QUANTISED["artifact"], kind: [_artifact(tensor, **changes)]}
+        (reply,) = serve(monkeypatch, arena, Quantised(), {**QUANTISED, "artifact": artifact})
+        assert reply["error"]["code"] == "signature_mismatch"
+        assert f"the model's {kind[:-1]} is" in reply["error"]["message"]
+        assert named in reply["error"]["message"]
+
+
+RIGHT = (0.5, 3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "named"),
+    [
+        ((0.25, 3), RIGHT, "input is x of the scale 0.25 and the zero point 3, the manifest says of the scale 0.5"),
+        ((0.5, 4), RIGHT, "input is x of the scale 0.5 and the zero point 4"),
+        (None, RIGHT, "input is x not quantised"),
+        (RIGHT, (0.5, -3), "output is y of the scale 0.5 and the zero point -3"),
+    ],
+)
+def test_another_scale_than_the_file_s_own_is_refused(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap, inputs: Any, outputs: Any, named: str
+) -> None:
+    (reply,) = serve(monkeypatch, arena, Quantised(([inputs], [outputs])), QUANTISED)
+    assert reply["error"]["code"] == "signature_mismatch"
+    assert named in reply["error"]["message"]
+
+
+def test_scales_are_compared_as_a_file_holds_them_and_none_are_asked_for_where_there_is_no_artifact(
+    monkeypatch: pytest.MonkeyPatch, arena: mmap.mmap
+) -> None:
+    tensors = {"scale": 0.1, "zero_point": 3}
+    artifact = {
+        "inputs": [_artifact(X, quantisation=tensors)],
+        "outputs": [_artifact(Y, quantisation=None, dtype="int8")],
+    }
+    said = [(float(np.float32(0.1)), 3)], [(9.0, 9)]
+    load = {**LOAD, "artifact": artifact, "outputs": [{**Y, "dtype": "int8"}]}
+    assert "ok" in serve(monkeypatch, arena, Quantised(said), load)[0]
+    raw = {
+        **LOAD,
+        "inputs": [{**X, "dtype": "int8", "shape": [4, 1]}],
+        "outputs": [{**Y, "dtype": "int8", "shape": [4, 1]}],
+    }
+    assert "ok" in serve(monkeypatch, arena, Quantised(said), raw)[0]
 
 
 def test_the_hello_is_what_the_wire_says() -> None:

@@ -1,9 +1,10 @@
 """From an ONNX file to an engine, on the board that will run it."""
 
+import json
 import os
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from ...errors import BuildFailedError, ModelRefusedError, WorkerError
 from .._tiny import TINY_MODEL
@@ -13,6 +14,11 @@ from .module import TensorRt
 
 TINY_ENGINE = "tiny.engine"
 """Beside every engine: run before the model is loaded, so that what TensorRT itself takes is known (the baseline)."""
+
+_TENSORS = "tensors.json"
+"""Beside the engine, the names of its inputs and outputs in the model's order: an engine can have them in another one
+(PaddlePaddle/FastDeploy#18, pytorch/TensorRT#1646).
+"""
 
 _SAY_PROGRESS_EVERY_S = 0.5
 _NO_IMPORTER = re.compile(r"No importer registered for op: (\w+)")
@@ -37,12 +43,25 @@ def build(tensorrt: TensorRt, order: Order, say: Callable[[str], None]) -> None:
     """Writes the engine, and the tiny one beside it. ModelRefusedError, BuildFailedError, OutOfMemoryError."""
     tensorrt.log.say = say
     try:
-        engine = _engine(tensorrt, lambda parser: parser.parse_from_file(order.source), order, say)
-        tiny = _engine(tensorrt, lambda parser: parser.parse(TINY_MODEL), order._replace(precision="fp32"), say)
+        engine, names = _engine(tensorrt, lambda parser: parser.parse_from_file(order.source), order, say)
+        tiny, _ = _engine(tensorrt, lambda parser: parser.parse(TINY_MODEL), order._replace(precision="fp32"), say)
     finally:
         tensorrt.log.say = None
-    _write(os.path.join(os.path.dirname(order.target), TINY_ENGINE), tiny)
+    _write(_beside(order.target, TINY_ENGINE), tiny)
+    _write(_beside(order.target, _TENSORS), json.dumps(names).encode("ascii"))
     _write(order.target, engine)
+
+
+def names_of(engine: str) -> List[str]:
+    """Of its inputs, then of its outputs, in the order of the model it was built of; none for a tiny engine."""
+    if os.path.basename(engine) == TINY_ENGINE:
+        return []
+    names: List[str] = json.loads(_read(_beside(engine, _TENSORS)).decode("ascii") or "[]")
+    return names
+
+
+def _beside(engine: str, name: str) -> str:
+    return os.path.join(os.path.dirname(engine), name)
 
 
 class _Parsed(NamedTuple):
@@ -72,8 +91,10 @@ def _network_flags(tensorrt: TensorRt, typed: bool) -> int:
     return flags
 
 
-def _engine(tensorrt: TensorRt, read: Callable[[Any], bool], order: Order, say: Callable[[str], None]) -> Any:
-    """The plan: its bytes, by the buffer protocol."""
+def _engine(
+    tensorrt: TensorRt, read: Callable[[Any], bool], order: Order, say: Callable[[str], None]
+) -> Tuple[Any, List[str]]:
+    """The plan: its bytes, by the buffer protocol; and the names of the network's inputs and outputs."""
     flags = _precision_flags(tensorrt, order)
     parsed = _parsed(tensorrt, read, order.typed)
     if not parsed.is_accepted:
@@ -88,7 +109,9 @@ def _engine(tensorrt: TensorRt, read: Callable[[Any], bool], order: Order, say: 
         doing = "TensorRT %s built nothing" % tensorrt.version
         raise explained(doing, tensorrt.log.take(), BuildFailedError)
     _write(order.cache, cache.serialize())
-    return plan
+    network = parsed.network
+    inputs = [network.get_input(index).name for index in range(network.num_inputs)]
+    return plan, inputs + [network.get_output(index).name for index in range(network.num_outputs)]
 
 
 def _config(tensorrt: TensorRt, builder: Any, order: Order, say: Callable[[str], None]) -> Any:
@@ -102,14 +125,14 @@ def _config(tensorrt: TensorRt, builder: Any, order: Order, say: Callable[[str],
         config.clear_flag(trt.BuilderFlag.TF32)  # it is set by default, and has 10 bits of 23
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # layers by name, for `host profile`
     if tensorrt.differences.tells_progress:
-        config.progress_monitor = _monitor(trt, say)
+        config.progress_monitor = _monitor(trt, tensorrt.log.tell)
     return config
 
 
 def _timing_cache(config: Any, path: str) -> Any:
     """That of earlier builds, unless it is of another device or version; the builder adds to it."""
     cache = config.create_timing_cache(_read(path))
-    if not config.set_timing_cache(cache, False):
+    if cache is None or not config.set_timing_cache(cache, False):  # None of one that is damaged
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     return cache

@@ -10,6 +10,11 @@ from typing import Any, NamedTuple, Tuple
 OUT_OF_MEMORY = 2
 """CUDA_ERROR_OUT_OF_MEMORY (cuda.h)."""
 
+LOST = frozenset((214, 220, 700, 702, 710, 714, 715, 716, 717, 718, 719))
+"""Of CUresult, those of which cuda.h says "the process must be terminated and relaunched": every later call gives the
+same.
+"""
+
 
 class CudaError(Exception):
     """A call failed: which, with what number (cuda.h, CUresult) and under what name."""

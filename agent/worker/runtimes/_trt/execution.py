@@ -51,10 +51,12 @@ class Execution:
         self._taken = contextlib.ExitStack()
         self._runtime = self._engine = self._context = None  # type: Any
 
-    def open(self, plan: bytes) -> None:
-        """Loads the plan. LoadFailedError and its kin, OutOfMemoryError; what was taken by then is given back."""
+    def open(self, plan: bytes, names: Sequence[str]) -> None:
+        """Loads the plan; its inputs and outputs are given in the order of `names`, as far as these go.
+
+        LoadFailedError and its kin, OutOfMemoryError; what was taken by then is given back."""
         try:
-            self._open(plan)
+            self._open(plan, names)
         except BaseException:
             self.close()
             raise
@@ -63,7 +65,7 @@ class Execution:
         """Gives everything back, the last first; again and again is allowed."""
         self._taken.close()
 
-    def _open(self, plan: bytes) -> None:
+    def _open(self, plan: bytes, names: Sequence[str]) -> None:
         cuda, taken = self._cuda, self._taken
         taken.callback(self._forget)
         self._deserialise(plan)
@@ -71,8 +73,9 @@ class Execution:
         taken.callback(cuda.destroy_stream, self._stream)
         self._began, self._ended = self._event(), self._event()
         described = self._described()
-        self.inputs = [self._port(*each) for is_input, each in described if is_input]
-        self.outputs = [self._port(*each) for is_input, each in described if not is_input]
+        known = sorted(described, key=lambda each: names.index(each[1][0]) if each[1][0] in names else len(names))
+        self.inputs = [self._port(*each) for is_input, each in known if is_input]
+        self.outputs = [self._port(*each) for is_input, each in known if not is_input]
         by_name = {port.tensor.name: port.address for port in self.inputs + self.outputs}
         self._addresses = [by_name[name] for _, (name, _, _) in described]
         if self._tensorrt.differences.names_tensors:

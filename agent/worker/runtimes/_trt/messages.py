@@ -67,7 +67,7 @@ KINDS = (
         "stop other programs and the desktop; swap does not help here",
     ),
     _kind(
-        r"[Oo]ut ?[Oo]f ?[Mm]emory|cudaErrorMemoryAllocation|bad_alloc|OOM",
+        r"[Oo]ut ?[Oo]f ?[Mm]emory|cudaErrorMemoryAllocation|bad_alloc|\bOOM\b",
         OutOfMemoryError,
         "the board ran out of memory",
         _LOWER_WORKSPACE,
@@ -87,6 +87,12 @@ KINDS = (
         "deploy the model as it was before it was quantised, with --precision int8",
     ),
     _kind(
+        r"[Ff][Pp]16 precision has been set for .*fp16 is not configured",
+        ModelRefusedError,
+        "the model asks for half precision itself",
+        "deploy it with --precision fp16",
+    ),
+    _kind(
         r"hasImplicitBatchDimension",
         BuildFailedError,
         "the network was made without an explicit batch",
@@ -100,7 +106,7 @@ KINDS = (
     ),
 )
 
-_NO_TACTIC = re.compile(r"Could not find any implementation for node (\S+)")
+_NO_TACTIC = re.compile(r"Could not find any implementation for node (.+?)\.(?=\)|\s|$)")
 _SKIPPED_FOR_MEMORY = re.compile(r"Device memory is insufficient|insuff?icient memory")
 
 
