@@ -19,8 +19,8 @@ from onnx import TensorProto, helper
 
 from contract.profile import read_profile
 from host.bundle import Bundle
-from host.converting import Request, make
 from host.client import AgentClient
+from host.converting import Request, make
 from host.deploying import deploy
 from host.progress import Progress
 

@@ -18,8 +18,8 @@ from benchmarks.agents import Quiet
 from contract.api import Activation, BenchRequest, Measurement
 from contract.profile import read_profile
 from host.bundle import Bundle
-from host.converting import Request, make
 from host.client import AgentClient
+from host.converting import Request, make
 from host.deploying import deploy
 from host.errors import HostError
 from host.facts import on_board
