@@ -6,7 +6,11 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from converters.artifact import Artifact, LayerError
+from converters.edge_tpu.compiler import Compiler
+from converters.edge_tpu.report import EdgeTpuReport
 from converters.golden import Case
+from converters.int8_options import Int8Options
 from converters.plan import Target
 from converters.signature import Shape, Signature
 
@@ -17,6 +21,11 @@ class Draft:
 
     A step is a module in converters/steps/ with one public function, ``apply(draft: Draft) -> None``. `calibration` has
     inputs like those on the board, prepared as the model takes them; no step asks for all of them at once.
+
+    content   the finished file, when it is ONNX no longer: `model` then stays what it was made from
+    artifact  that file's inputs and outputs, where they are not the signature's
+    layers    how far its layers are from the model's, where that was measured
+    compiler  how it is compiled for an Edge TPU, and `edge_tpu` what came of that
     """
 
     source: Path
@@ -26,3 +35,9 @@ class Draft:
     notices: list[str] = field(default_factory=list)
     target: Target = field(default_factory=Target)
     calibration: Sequence[Case] = ()
+    options: Int8Options = field(default_factory=Int8Options)
+    content: bytes | None = None
+    artifact: Artifact | None = None
+    layers: tuple[LayerError, ...] = ()
+    compiler: Compiler = field(default_factory=Compiler)
+    edge_tpu: EdgeTpuReport | None = None

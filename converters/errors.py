@@ -19,6 +19,8 @@
     ├── RunFailedError            run_failed             it loads, but does not run
     ├── NeedsCalibrationError     needs_calibration      int8, and no images to find the ranges with
     ├── NothingToQuantiseError    nothing_to_quantise    int8, and no layer that it is worth for
+    ├── NotInTfliteError          not_in_tflite          int8 TFLite has no operator for it, or not as it is used
+    ├── UnfitFileError            unfit_file             a file of ours breaks the rules of the Edge TPU's compiler
     ├── StepChangedOutputsError   step_changed_outputs   a step of ours broke the model
     ├── UnknownFormatError        unknown_format         no way from this kind of model file
     ├── UnknownRuntimeError       unknown_runtime        no way to this runtime
@@ -161,6 +163,26 @@ class NothingToQuantiseError(ConversionError):
     """No layer of the model gains by int8, and a board's builder refuses int8 without one."""
 
     code = "nothing_to_quantise"
+
+
+class NotInTfliteError(ConversionError):
+    """An operator, or a way to use it, that int8 TFLite for the Edge TPU has not, or that would not be exact.
+
+    `operator` is ONNX's name for it; `node` is the node's name, or that of its first output.
+    """
+
+    code = "not_in_tflite"
+
+    def __init__(self, operator: str, node: str, reason: str, hint: str) -> None:
+        super().__init__(f"the operator {operator} (node {node!r}) cannot be written for the Edge TPU: {reason}", hint)
+        self.operator = operator
+        self.node = node
+
+
+class UnfitFileError(ConversionError):
+    """A finished TFLite file is not what the Edge TPU's compiler reads: a defect of ours, not of the model."""
+
+    code = "unfit_file"
 
 
 class StepChangedOutputsError(ConversionError):

@@ -23,11 +23,13 @@ class Target:
     runtime          a runtime's key (a file name in agent/worker/runtimes/)
     precision        what the runtime may compute in
     runtime_version  (major, minor, ...); None where the board was not asked
+    accelerator      what the runtime hands the model to, where its file is compiled for that
     """
 
     runtime: str = "ort"
     precision: str = "fp32"
     runtime_version: tuple[int, ...] | None = None
+    accelerator: Literal["edgetpu"] | None = None
 
     @property
     def typed(self) -> bool:
@@ -54,6 +56,9 @@ _TRIAL = Step("preflight_onnx", "host")
 _PARSEABLE = (Step("lower_opset_onnx", "host", "form"), Step("simplify_onnx", "host", "form"))
 _QUANTISED = Step("quantise_onnx", "host", "values")
 _HALVED = Step("half_onnx", "host", "values")
+_TFLITE = Step("tflite_from_onnx", "host", "values")
+_COMPILED = Step("edgetpu_from_tflite", "host")
+_TAKEN = Step("load_tflite", "host")
 _ENGINE = (Step("preflight_tensorrt", "host"), Step("build_engine", "board"))
 
 Route = Callable[[Target], tuple[Step, ...]]
@@ -69,8 +74,23 @@ def _tensorrt(target: Target) -> tuple[Step, ...]:
     return (*_READ, *_PARSEABLE, *written.get(target.precision, ()), _TRIAL, *_ENGINE)
 
 
+def _tflite(target: Target) -> tuple[Step, ...]:
+    """The trial run comes before the file is written: it finds the outputs' shapes."""
+    return (*_READ, *_PARSEABLE, _TRIAL, _TFLITE, *_compiled(target))
+
+
+def _finished_tflite(target: Target) -> tuple[Step, ...]:
+    return (_TAKEN, *_compiled(target))
+
+
+def _compiled(target: Target) -> tuple[Step, ...]:
+    return (_COMPILED,) if target.accelerator == "edgetpu" else ()
+
+
 _ROUTES: dict[tuple[str, str], tuple[tuple[str, ...], Route]] = {
     ("onnx", "ort"): (("fp32",), _onnx_runtime),
+    ("onnx", "tflite"): (("int8",), _tflite),
+    ("tflite", "tflite"): (("int8",), _finished_tflite),
     ("onnx", "trt"): (("fp32", "tf32", "fp16", "int8"), _tensorrt),
 }
 """By source format and runtime: the precisions there are, and the steps."""

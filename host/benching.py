@@ -137,7 +137,7 @@ def _on_the_board(
         model=request.model, runs=request.runs, inputs=tuple(sha256s), interrupt=request.interrupt or blank.trial > 1
     )
 
-    job = client.finish(lambda: client.bench(asked), partial(on_job, client.board, progress))
+    job = client.finish(lambda: client.bench(asked), on_job(client.board, progress))
     assert job.measurement is not None
     samples_ns = _samples(client.samples_ns(job))
     return _measured(blank, job.measurement, samples_ns), samples_ns

@@ -28,6 +28,7 @@ from contract.api import (
     ModelInfo,
     ProfileRequest,
     Stats,
+    SwitchRequest,
     Tuning,
     UploadStatus,
 )
@@ -175,12 +176,15 @@ class AgentClient:
             headers={"Content-Length": str(len(content) - offset), "Content-Type": TENSORS},
         )
 
-    def activate(self, model: str, bundle: str, *, temporary: bool = False, stop_others: bool = False) -> Job:
-        request = ActivateRequest(bundle=bundle, temporary=temporary, stop_others=stop_others)
+    def activate(
+        self, model: str, bundle: str, *, temporary: bool = False, stop_others: bool = False, replace: bool = False
+    ) -> Job:
+        request = ActivateRequest(bundle=bundle, temporary=temporary, stop_others=stop_others, replace=replace)
         return self._start("PUT", f"/v1/models/{quote(model)}", request)
 
-    def rollback(self, model: str) -> Job:
-        return self._start("POST", f"/v1/models/{quote(model)}/rollback")
+    def rollback(self, model: str, *, stop_others: bool = False, replace: bool = False) -> Job:
+        request = SwitchRequest(stop_others=stop_others, replace=replace)
+        return self._start("POST", f"/v1/models/{quote(model)}/rollback", request)
 
     def remove(self, model: str) -> None:
         self._transport.request("DELETE", f"/v1/models/{quote(model)}")

@@ -4,26 +4,30 @@ import difflib
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contract.manifest import Build, Golden, Manifest, Preprocessing, Provenance, RuntimeSpec
-from contract.profile import Profile
+from contract.manifest import Build, EdgeTpu, Golden, Manifest, Provenance, RuntimeSpec
+from contract.profile import Profile, read_profile
 from contract.tensors import Signature
 from contract.version import __version__
-from host import images
+from host import accelerator, artifact, images
 from host.bundle import CONVERT_AGAIN, Bundle, entry_of
 from host.errors import InputError, ModelFileError
 from host.facts import version_of
-from host.judging import TRAINING_ERROR, judging_of
+from host.judging import TRAINING_ERROR, Judging, judging_of
 from host.source import read_source
 
 if TYPE_CHECKING:
     from converters.convert import Converted
     from converters.golden import Golden as GoldenData
+    from converters.plan import Target
 
+MODEL_FILES = {"tflite": "model.tflite"}
 MODEL_FILE = "model.onnx"
+"""By runtime, and what it is called where the runtime does not say."""
+
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.bin", "golden/outputs.bin"
 
 GOLDEN_COUNT = 8
@@ -38,7 +42,13 @@ _CONVERSION_OPTIONS = {
     "calibrate": "--calibrate",
     "tolerance_db": "--tolerance-db",
     "options": "--option",
+    "ranges": "--ranges",
+    "bias_correction": "--bias-correction",
+    "io": "--io",
+    "use": "--cpu, --docker or --compiled",
 }
+_HERE, _TFLITE = "desktop", "coral"
+_OF_TFLITE = ("ranges", "bias_correction", "io")
 
 Options = Mapping[str, str | int | float | bool]
 OnStep = Callable[[str], None]
@@ -55,6 +65,19 @@ class Request:
     calibrate: Path | None = None
     tolerance_db: float | None = None
     options: Options | None = None
+    ranges: str | None = None
+    bias_correction: bool | None = None
+    io: str | None = None
+    use: accelerator.Use = field(default_factory=accelerator.Use)
+
+
+def make_for_here(request: Request, on_step: OnStep) -> Bundle:
+    """Of a model file, for this machine: ONNX for ONNX Runtime, TFLite for a CPU. ModelFileError, InputError."""
+    from converters.convert import format_of
+
+    if format_of(request.model) != "tflite":
+        return make(request, read_profile(_HERE), on_step)
+    return make(replace(request, use=accelerator.Use(cpu=True)), read_profile(_TFLITE), on_step)
 
 
 def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
@@ -62,20 +85,21 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
     if request.model.is_dir():
         return _converted_before(request, profile)
     precision = _precision(request.precision, profile)
+    _check_options(request, profile)
     # The model as it came is what the board is held against, whatever is done to it for the board.
-    original, signature = read_source(request.model, request.input_shapes, on_step)
+    original, signature = read_source(request.model, request.input_shapes, on_step, _as_it_came(request.model))
     judging = judging_of(original.inspection, signature, request.preprocess)
-    pictures = _pictures(request, judging.preprocessing, signature)
+    pictures = _pictures(request, judging, signature, precision)
     converted = _converted(request, original, profile, precision, pictures, on_step)
     on_step("running the golden inputs on this machine")
     golden = _golden(request, original, pictures)
-    model = _without_inspection(converted.model) if judging.files else converted.model
-    files = {MODEL_FILE: model, GOLDEN_INPUTS: golden.inputs, GOLDEN_OUTPUTS: golden.outputs, **judging.files}
+    own_metadata = judging.files and converted.artifact is None
+    model = _without_inspection(converted.model) if own_metadata else converted.model
+    model_file = MODEL_FILES.get(profile.runtime, MODEL_FILE)
+    files = {model_file: model, GOLDEN_INPUTS: golden.inputs, GOLDEN_OUTPUTS: golden.outputs, **judging.files}
     tolerance_db = profile.tolerance_db[precision] if request.tolerance_db is None else request.tolerance_db
     manifest = Manifest(
-        runtime=RuntimeSpec(
-            key=profile.runtime, file=MODEL_FILE, options={**profile.runtime_options, **(request.options or {})}
-        ),
+        runtime=RuntimeSpec(key=profile.runtime, file=model_file, options=_runtime_options(request, profile)),
         files={name: entry_of(content) for name, content in files.items()},
         signature=signature,
         preprocessing=judging.preprocessing,
@@ -90,8 +114,10 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             tolerance_db=tolerance_db,
         ),
         weights=original.weights,
-        rate=_rate(original.model, request.model.name),
+        rate=_rate(original, request.model.name),
         build=Build(precision=precision, typed=converted.typed) if converted.board_steps else None,
+        artifact=artifact.for_manifest(converted.artifact),
+        edge_tpu=_edge_tpu(converted),
         provenance=Provenance(
             source_name=request.model.name,
             source_sha256=_sha256_of(request.model),
@@ -100,12 +126,13 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             steps=converted.steps,
         ),
     )
-    return Bundle(manifest, files, (*converted.notices, *judging.notices))
+    notices = (*_calibrated_by(request, judging, pictures), *converted.notices, *judging.notices)
+    return Bundle(manifest, files, notices)
 
 
 def _converted_before(request: Request, profile: Profile) -> Bundle:
-    for field, option in _CONVERSION_OPTIONS.items():
-        if getattr(request, field) not in (None, {}):
+    for name, option in _CONVERSION_OPTIONS.items():
+        if getattr(request, name) not in (None, {}, accelerator.Use()):
             raise InputError(f"{option} comes too late: {request.model} is converted already", CONVERT_AGAIN)
     bundle = Bundle.read(request.model)
     runtime, precision = bundle.manifest.runtime.key, bundle.manifest.provenance.precision
@@ -134,14 +161,16 @@ def _without_inspection(model: bytes) -> bytes:
     return bytes(light.SerializeToString(deterministic=True))
 
 
-def _rate(model: bytes, name: str) -> float | None:
+def _rate(original: "Converted", name: str) -> float | None:
     """As the model's own table of what a compression did to it says, where it has one. InputError: it is damaged."""
     import onnx
 
     from compression.errors import NotCompressedError
     from compression.table import METADATA_KEY, read_table
 
-    proto = onnx.load_model_from_string(model)
+    if original.artifact:
+        return None
+    proto = onnx.load_model_from_string(original.model)
     if all(entry.key != METADATA_KEY for entry in proto.metadata_props):
         return None
     try:
@@ -153,13 +182,40 @@ def _rate(model: bytes, name: str) -> float | None:
     return rate
 
 
-def _pictures(request: Request, image: Preprocessing | None, signature: Signature) -> images.Cases | None:
+def _check_options(request: Request, profile: Profile) -> None:
+    """InputError for one that a conversion for these boards has no use for."""
+    request.use.check(profile)
+    for name in _OF_TFLITE:
+        if getattr(request, name) is not None and profile.runtime != "tflite":
+            raise InputError(
+                f"{_CONVERSION_OPTIONS[name]} is for int8 TFLite, and {profile.title} runs {profile.runtime}",
+                "leave it out",
+            )
+
+
+def _runtime_options(request: Request, profile: Profile) -> dict[str, str | int | float | bool]:
+    return request.use.runtime_options(profile, request.options or {})
+
+
+def _pictures(request: Request, judging: Judging, signature: Signature, precision: str) -> images.Cases | None:
+    """What the user names; for int8, which needs some, else the good images that the model brings."""
+    image = judging.preprocessing
     if request.calibrate is None:
-        return None
+        if not (precision == "int8" and image and judging.good_images):
+            return None
+        return images.Cases(tuple(judging.good_images.values()), image, signature.inputs[0].dtype)
     if image is None:
         raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
     chosen = images.image_files(request.calibrate)[:CALIBRATION_COUNT]
     return images.Cases(tuple(chosen), image, signature.inputs[0].dtype)
+
+
+def _calibrated_by(request: Request, judging: Judging, pictures: images.Cases | None) -> tuple[str, ...]:
+    if pictures is None or request.calibrate is not None:
+        return ()
+    return (
+        f"int8: calibrated with the {len(judging.good_images)} good images in the model; --calibrate DIR takes more",
+    )
 
 
 def _converted(
@@ -170,22 +226,47 @@ def _converted(
     pictures: images.Cases | None,
     on_step: OnStep,
 ) -> "Converted":
+    from converters.int8_options import Int8Options
     from converters.plan import Target
 
-    target = Target(profile.runtime, precision, version_of(profile))
-    if target.runtime == Target().runtime:
+    on_edge_tpu = accelerator.takes(profile, _runtime_options(request, profile))
+    target = Target(profile.runtime, precision, version_of(profile), "edgetpu" if on_edge_tpu else None)
+    if target.runtime == _as_it_came(request.model).runtime and target.accelerator is None:
         return original
-    return read_source(request.model, request.input_shapes, on_step, target, pictures or ())[0]
+    given = {name: value for name in _OF_TFLITE if (value := getattr(request, name)) is not None}
+    return read_source(
+        request.model,
+        request.input_shapes,
+        on_step,
+        target,
+        pictures or (),
+        int8=Int8Options(**given),
+        compiler=request.use.compiler(),
+    )[0]
+
+
+def _edge_tpu(converted: "Converted") -> EdgeTpu | None:
+    if converted.edge_tpu is None:
+        return None
+    return EdgeTpu(**{name: getattr(converted.edge_tpu, name) for name in EdgeTpu.model_fields})
+
+
+def _as_it_came(model: Path) -> "Target":
+    from converters.convert import format_of
+    from converters.plan import Target
+
+    return Target("tflite", "int8") if format_of(model) == "tflite" else Target()
 
 
 def _golden(request: Request, original: "Converted", pictures: images.Cases | None) -> "GoldenData":
     from converters.errors import ConversionError
     from converters.golden import make_golden
-    from converters.reference import OnnxReference
 
     chosen = [case[0] for case in pictures[:GOLDEN_COUNT]] if pictures else []
     try:
-        return make_golden(original.signature, OnnxReference(original.model), chosen, GOLDEN_COUNT)
+        return make_golden(
+            original.signature, artifact.reference(original.model, original.artifact), chosen, GOLDEN_COUNT
+        )
     except ConversionError as error:
         raise ModelFileError(f"{request.model.name}: {error.message}", error.hint, error.code) from error
 

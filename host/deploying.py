@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 NEEDS_BOARD = "build_needs_board"
 """An agent's error: the board has no memory to build while it serves other models."""
 
+TAKEN = "accelerator_taken"
+"""An agent's error: another model has the accelerator, which one model has at a time."""
+
+MayDo = Callable[[str], bool]
+"""Asked with the board's own words; whether the user lets it do that to other models."""
+
+
+def never(_why: str) -> bool:
+    """Nobody to ask is a no."""
+    return False
+
 
 def deploy(
     client: AgentClient,
@@ -26,32 +37,51 @@ def deploy(
     bundle: Bundle,
     progress: Progress,
     open_store: Callable[[], "Store"],
-    may_stop_others: Callable[[str], bool] = lambda why: False,
+    may_stop_others: MayDo = never,
+    may_replace: MayDo = never,
 ) -> Activation:
     """Serves `bundle` as `name` on the board of `client`. BoardError, UnreachableError: what was served still is.
 
     DoesNotRunError: that the model does not run there is stored as a result, which the message names.
-    `may_stop_others` is asked, with the board's own words, where a build there needs the whole board.
+    `may_stop_others` is asked where a build there needs the whole board, `may_replace` where another model has the
+    accelerator that this one needs.
     """
     progress.stage(f"{client.board}: pushing")
     push(client, bundle, progress)
-    activate = partial(client.activate, name, bundle.manifest.bundle_id)
     try:
-        try:
-            return activated(client, activate, progress)
-        except BoardError as error:
-            if error.code != NEEDS_BOARD or not may_stop_others(error.message):
-                raise
-        return activated(client, partial(activate, stop_others=True), progress)
+        activate = partial(client.activate, name, bundle.manifest.bundle_id)
+        return _permitted(client, activate, progress, may_stop_others, may_replace)
     except DoesNotRunError as error:
         kept = _keep_failure(open_store, client.board, name, bundle.manifest, error)
         message = f"{bundle.manifest.provenance.source_name} does not run on {client.board}: {error.message} ({kept})"
         raise DoesNotRunError(message, error.hint, error.code) from error
 
 
-def rollback(client: AgentClient, name: str, progress: Progress) -> Activation:
-    """Serves the version before this one again."""
-    return activated(client, lambda: client.rollback(name), progress)
+def rollback(
+    client: AgentClient,
+    name: str,
+    progress: Progress,
+    may_stop_others: MayDo = never,
+    may_replace: MayDo = never,
+) -> Activation:
+    """Serves the version before this one again. BoardError, UnreachableError; who is asked: as in `deploy`."""
+    return _permitted(client, partial(client.rollback, name), progress, may_stop_others, may_replace)
+
+
+def _permitted(
+    client: AgentClient, start: Callable[..., Job], progress: Progress, may_stop_others: MayDo, may_replace: MayDo
+) -> Activation:
+    """The outcome of what `start` begins; begun again with what the board needs and the user permits, each once."""
+    wishes = {NEEDS_BOARD: ("stop_others", may_stop_others), TAKEN: ("replace", may_replace)}
+    granted: dict[str, bool] = {}
+    while True:
+        try:
+            return activated(client, partial(start, **granted), progress)
+        except BoardError as error:
+            flag, may = wishes.get(error.code, ("", never))
+            if flag in granted or not may(error.message):
+                raise
+            granted[flag] = True
 
 
 def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
@@ -68,7 +98,7 @@ def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:
 
 def activated(client: AgentClient, start: Callable[[], Job], progress: Progress) -> Activation:
     """The outcome of an activation that `start` begins. DoesNotRunError, BoardError, UnreachableError."""
-    activation = client.finish(start, partial(on_job, client.board, progress)).activation
+    activation = client.finish(start, on_job(client.board, progress)).activation
     assert activation is not None
     return activation
 

@@ -34,6 +34,7 @@ class Request:
     data: Path
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     preprocess: Path | None = None
+    stop_others: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ class Evaluation:
     notices: tuple[str, ...]
 
 
-def evaluate(request: Request, profile: Profile, client: AgentClient | None, progress: Progress) -> Evaluation:
-    """On the board of `client`, which is of that profile, or on this machine. InputError, DoesNotRunError, BoardError.
+def evaluate(request: Request, profile: Profile | None, client: AgentClient | None, progress: Progress) -> Evaluation:
+    """On the board of `client`, which is of that profile; both None: on this machine.
+
+    InputError, DoesNotRunError, BoardError.
 
     What the board serves it goes on serving: the model is deployed under another name, and taken off again.
     """
@@ -92,7 +95,7 @@ def evaluate(request: Request, profile: Profile, client: AgentClient | None, pro
             converting.Request(request.model, request.input_shapes, preprocess=request.preprocess), profile, progress
         )
         images = load(dataset, subject.preprocessing, progress)
-        with placed(subject, client, progress) as place:
+        with placed(subject, client, progress, stop_others=request.stop_others) as place:
             judged = _judge(subject, place, images, progress)
         progress.stage("baselines: mean image, PCA")
         baselines = [_judge_baseline(each, images, subject.score.sigma) for each in _baselines(images)]

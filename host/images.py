@@ -47,27 +47,29 @@ def read(path: Path) -> bytes:
         raise InputError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
 
 
-def prepared(path: Path, preprocessing: Preprocessing, dtype: str) -> "NDArray[Any]":
-    """The model's input tensor for one image. InputError names the file."""
+def prepared(image: Path | bytes, preprocessing: Preprocessing, dtype: str) -> "NDArray[Any]":
+    """The model's input tensor for one image, a file or what is in one. InputError names the file."""
     from inspection import preprocess
     from inspection.errors import InspectionError
 
+    content = read(image) if isinstance(image, Path) else image
     try:
-        return preprocess.prepare(preprocess.decode(read(path)), preprocess.Preprocessing(**dict(preprocessing)), dtype)
+        return preprocess.prepare(preprocess.decode(content), preprocess.Preprocessing(**dict(preprocessing)), dtype)
     except InspectionError as error:
-        raise InputError(f"{path}: {error}", error.hint, error.code) from error
+        name = image if isinstance(image, Path) else "an image"
+        raise InputError(f"{name}: {error}", error.hint, error.code) from error
 
 
 @dataclass(frozen=True)
 class Cases(Sequence["Sequence[NDArray[Any]]"]):
     """Images as inputs of a model that has one: each is prepared when it is asked for, as there may be hundreds."""
 
-    paths: tuple[Path, ...]
+    images: tuple[Path | bytes, ...]
     preprocessing: Preprocessing
     dtype: str
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.images)
 
     @overload
     def __getitem__(self, index: int) -> "Sequence[NDArray[Any]]": ...
@@ -78,5 +80,5 @@ class Cases(Sequence["Sequence[NDArray[Any]]"]):
     def __getitem__(self, index: int | slice) -> "Sequence[Any]":
         """InputError names the file."""
         if isinstance(index, slice):
-            return Cases(self.paths[index], self.preprocessing, self.dtype)
-        return [prepared(self.paths[index], self.preprocessing, self.dtype)]
+            return Cases(self.images[index], self.preprocessing, self.dtype)
+        return [prepared(self.images[index], self.preprocessing, self.dtype)]

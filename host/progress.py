@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TextIO
 
@@ -105,10 +105,19 @@ def _count(done: int, total: int, detail: str) -> str:
     return ", ".join((*count, *filter(None, (detail,))))
 
 
-def on_job(board: str, progress: Progress, job: Job) -> None:
-    """Tells of a job on a board, and the last of what a builder there says."""
-    progress.stage(f"{board}: {job.stage}")
-    progress.advance(job.done, job.total, job.lines[-1].strip()[:_LONGEST_LINE] if job.lines else "")
+def on_job(board: str, progress: Progress) -> Callable[[Job], None]:
+    """Tells of one job on a board, and the last of what a builder there has said in the stage under way."""
+    stage, lines_before = "", 0
+
+    def tell(job: Job) -> None:
+        nonlocal stage, lines_before
+        if job.stage != stage:  # what was said before it was first seen may be of the stage before
+            stage, lines_before = job.stage, job.line_count
+        line = job.lines[-1].strip()[:_LONGEST_LINE] if job.line_count > lines_before else ""
+        progress.stage(f"{board}: {job.stage}")
+        progress.advance(job.done, job.total, line)
+
+    return tell
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from contract.manifest import Manifest
 from contract.profile import Profile
 from contract.tensors import TensorSpec
-from host import converting
+from host import artifact, converting
 from host.bundle import Bundle
 from host.client import TENSORS, AgentClient
 from host.errors import BoardError, InputError, ModelFileError
@@ -67,14 +67,22 @@ class Place:
     threshold: float | None = None
 
 
-def read_subject(request: converting.Request, profile: Profile, progress: Progress) -> Subject:
-    """An .onnx file, or a folder of `host convert`. ModelFileError, InputError: it is none, or reconstructs nothing."""
+def read_subject(request: converting.Request, profile: Profile | None, progress: Progress) -> Subject:
+    """An .onnx or .tflite file, or a folder of `host convert`, for boards of the profile; None: for this machine.
+
+    ModelFileError, InputError: it is none of them, or reconstructs nothing.
+    """
     try:
-        bundle = converting.make(request, profile, progress.stage)
+        if profile is None and request.model.is_dir():
+            bundle = Bundle.read(request.model)  # whatever board it is for, its file is run here
+        elif profile is None:
+            bundle = converting.make_for_here(request, progress.stage)
+        else:
+            bundle = converting.make(request, profile, progress.stage)
     except ModelFileError as error:
         if error.code != _NOT_ONNX:
             raise
-        hint = "name an .onnx file, or a folder that `host convert` wrote"
+        hint = "name an .onnx or .tflite file, or a folder that `host convert` wrote"
         raise ModelFileError(error.message, hint, error.code) from error
     manifest = bundle.manifest
     inputs, outputs = manifest.signature.inputs, manifest.signature.outputs
@@ -94,12 +102,17 @@ def read_subject(request: converting.Request, profile: Profile, progress: Progre
 
 
 @contextmanager
-def placed(subject: Subject, client: AgentClient | None, progress: Progress) -> Iterator[Place]:
-    """The subject ready to run: on the board of `client`, or on this machine. DoesNotRunError, BoardError."""
+def placed(
+    subject: Subject, client: AgentClient | None, progress: Progress, *, stop_others: bool = False
+) -> Iterator[Place]:
+    """The subject ready to run: on the board of `client`, or on this machine. DoesNotRunError, BoardError.
+
+    `stop_others`: where it needs the board, or its accelerator, for itself, what is served there may be stopped.
+    """
     if client is None:
         yield Place("this machine", _here(subject))
         return
-    with temporarily(client, subject.bundle, progress) as (name, activation):
+    with temporarily(client, subject.bundle, progress, stop_others=stop_others) as (name, activation):
         yield Place(client.board, partial(_ask, subject, client, name, progress), activation.threshold_board)
 
 
@@ -118,19 +131,20 @@ def reconstruct(subject: Subject, place: Place, images: Floats, what: str, progr
 
 
 def _here(subject: Subject) -> Run:
-    """In ONNX Runtime, on as many threads as it takes for itself.
+    """In ONNX Runtime, on as many threads as it takes for itself; a TFLite file in TFLite.
 
     One thread for each of several images at a time would be little faster (11.7 instead of 13.4 ms an image, 18.7 M
     weights on 2 cores) and hold the intermediate tensors of each.
     """
     from converters.errors import ConversionError
-    from converters.reference import OnnxReference
 
     def told(error: ConversionError) -> ModelFileError:
         return ModelFileError(f"{subject.name}: {error.message}", error.hint, error.code)
 
     try:
-        model = OnnxReference(subject.bundle.files[subject.manifest.runtime.file])
+        model = artifact.reference(
+            subject.bundle.files[subject.manifest.runtime.file], artifact.of_manifest(subject.manifest.artifact)
+        )
     except ConversionError as error:
         raise told(error) from error
 

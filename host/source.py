@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from contract.tensors import Signature
-from host import preprocessing
+from host import disk, places, preprocessing
 from host.errors import ModelFileError
 
 if TYPE_CHECKING:
     from converters.convert import Converted
+    from converters.edge_tpu.compiler import Compiler
+    from converters.edge_tpu.errors import EdgeTpuError
     from converters.golden import Case
+    from converters.int8_options import Int8Options
     from converters.plan import Target
 
 
@@ -23,24 +26,49 @@ def read_source(
     on_step: Callable[[str], None],
     target: "Target | None" = None,
     calibration: "Sequence[Case]" = (),
+    int8: "Int8Options | None" = None,
+    compiler: "Compiler | None" = None,
 ) -> "tuple[Converted, Signature]":
     """Through the host-site steps for `target`, by default this machine's ONNX Runtime; `on_step` hears each, in words.
 
-    ModelFileError.
+    ModelFileError; where the Edge TPU's compiler is at fault, the file that it was to compile is kept, and named.
     """
     from converters.convert import convert
+    from converters.edge_tpu.compiler import Compiler
+    from converters.edge_tpu.errors import EdgeTpuError
     from converters.errors import ConversionError
+    from converters.int8_options import Int8Options
     from converters.plan import Target
 
     def on_conversion_step(name: str) -> None:
         on_step(f"converting: {name.replace('_', ' ')}")
 
     try:
-        converted = convert(path, target or Target(), input_shapes, on_conversion_step, calibration=calibration)
+        converted = convert(
+            path,
+            target or Target(),
+            input_shapes,
+            on_conversion_step,
+            calibration=calibration,
+            options=int8 or Int8Options(),
+            compiler=compiler or Compiler(),
+        )
         return converted, Signature.model_validate(asdict(converted.signature))
+    except EdgeTpuError as error:
+        raise ModelFileError(f"{path.name}: {error.message}{_kept(path, error)}", error.hint, error.code) from error
     except ConversionError as error:
         of_it = error.message if path.name in error.message else f"{path.name}: {error.message}"
         raise ModelFileError(of_it, error.hint, error.code) from error
     except ValidationError as error:
         problem = preprocessing.first_problem(error)
         raise ModelFileError(f"{path.name}: its {problem}", "give the tensor another name or type") from error
+
+
+def _kept(model: Path, error: "EdgeTpuError") -> str:
+    """Where the file is that was to be compiled, in words; it stays there until the next one of its name."""
+    path = places.data_dir() / "uncompiled" / f"{model.stem}.tflite"
+    try:
+        disk.replace(path, error.uncompiled)
+    except OSError as reason:
+        return f"; the int8 file could not be kept: {reason}"
+    return f"; the int8 file is {path}"

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 _OPSET, _IR_VERSION = 13, 8
 _CHANNELS, _SIZE = 8, 32
+_IMAGES = 8
 
 
 def write_specimens(folder: Path) -> tuple[Path, ...]:
@@ -21,6 +22,17 @@ def write_specimens(folder: Path) -> tuple[Path, ...]:
         onnx.save(model, path)
         paths.append(path)
     return tuple(paths)
+
+
+def write_images(folder: Path) -> None:
+    """Images of their inputs' size, for the ranges of int8: seeded noise, smoothed so that it has lights and darks."""
+    import numpy as np
+    from PIL import Image
+
+    folder.mkdir()
+    for number in range(_IMAGES):
+        rough = np.random.default_rng(number).integers(0, 256, (_SIZE // 4, _SIZE // 4, 3), np.uint8)
+        Image.fromarray(rough).resize((_SIZE, _SIZE), Image.Resampling.BICUBIC).save(folder / f"{number}.png")
 
 
 def _transposed() -> "ModelProto":

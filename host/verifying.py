@@ -3,18 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from contract.api import Activation, BenchRequest
 from contract.profile import Profile
+from host.accelerator import Use
+from host.bundle import Bundle
 from host.client import AgentClient
 from host.converting import Request, make
 from host.errors import BoardError, HostError
 from host.facts import on_board
 from host.progress import Progress, on_job
-from host.specimens import write_specimens
+from host.specimens import write_images, write_specimens
 from host.temporary import temporarily
 
 RUNS = 100
@@ -63,25 +64,38 @@ def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_ot
         missing = BoardError(reasons, "see deploy/README.md", "runtime_missing")
         return [*checks.done, Check(client.board, f"has {profile.runtime}", reasons, missing)]
     checks.passed(client.board, f"has {profile.runtime}", f"{there.version} of {there.python}")
+    facts = on_board(profile, client)
     with TemporaryDirectory() as folder:
+        images = Path(folder) / "images"
+        write_images(images)
+        calibrate = images if facts.precisions[0] == "int8" else None
         for path in write_specimens(Path(folder)):
-            with checks.trying(path.stem, "the chain"):
-                _verify_one(client, on_board(profile, client), path, progress, checks, stop_others)
+            for where, use in _ways(facts).items():
+                subject = f"{path.stem}{where}"
+                with checks.trying(subject, "the chain"):
+                    bundle = make(Request(path, {}, calibrate=calibrate, use=use), facts, progress.stage)
+                    _verify_one(client, bundle, subject, progress, checks, stop_others)
     return checks.done
 
 
+def _ways(profile: Profile) -> dict[str, Use]:
+    """In words: an accelerator that has one owner can be left out, and then the board is tried with it and without."""
+    if profile.one_owner is None:
+        return {"": Use()}
+    return {" on the CPU": Use(cpu=True), f" on the {profile.one_owner.value}": Use()}
+
+
 def _verify_one(
-    client: AgentClient, profile: Profile, path: Path, progress: Progress, checks: _Checks, stop_others: bool
+    client: AgentClient, bundle: Bundle, subject: str, progress: Progress, checks: _Checks, stop_others: bool
 ) -> None:
-    bundle = make(Request(model=path, input_shapes={}), profile, progress.stage)
     with temporarily(client, bundle, progress, stop_others=stop_others) as (name, activation):
-        checks.passed(path.stem, "built and proven" if activation.build else "loaded and proven", _proven(activation))
+        checks.passed(subject, "built and proven" if activation.build else "loaded and proven", _proven(activation))
         request = BenchRequest(model=name, runs=RUNS, interrupt=True)
-        job = client.finish(lambda: client.bench(request), partial(on_job, client.board, progress))
+        job = client.finish(lambda: client.bench(request), on_job(client.board, progress))
         assert job.measurement is not None
-        checks.passed(path.stem, f"{RUNS} runs in a fresh worker", _ran(client.samples_ns(job)))
+        checks.passed(subject, f"{RUNS} runs in a fresh worker", _ran(client.samples_ns(job)))
     with temporarily(client, bundle, progress, stop_others=stop_others) as (_, activation):
-        checks.passed(path.stem, "deployed again", _proven(activation))
+        checks.passed(subject, "deployed again", _proven(activation))
 
 
 def _proven(activation: Activation) -> str:

@@ -16,12 +16,15 @@ def apply(draft: Draft) -> None:
     """Bring ``draft.model`` to the newest opset that the target's parser reads, if its own is newer, and up to the
     oldest that it reads or that int8 needs, if its own is older.
 
+    TFLite has no parser of ONNX on the board, so that nothing is too new for it: what is old alone is brought up.
+
     Functions of the model's own are written out: TensorRT reads them from 9.0 on alone (docs/Changelog.md of
     https://github.com/onnx/onnx-tensorrt). Raises OpsetTooNewError or UnsupportedVersionError.
     """
     if draft.model.functions:
         draft.model = inline_local_functions(draft.model)
-    opset, newest = opset_of(draft.model), newest_opset(draft.target.runtime_version)
+    opset = opset_of(draft.model)
+    newest = opset if draft.target.runtime == "tflite" else newest_opset(draft.target.runtime_version)
     oldest = _OLDEST_QUANTISED if draft.target.precision == "int8" else OLDEST_OPSET
     if opset > newest:
         lower(draft.model, newest)

@@ -6,7 +6,8 @@ serving.py    infer, stats                                    measuring.py  benc
 dataset.py    dataset capsule                                 training.py   train, compress
 evaluating.py evaluate                                        reproducing.py reproduce
 verifying.py  verify                                          tuning.py     tune
-example.py    example                                         output.py     what goes to stdout, and trouble to stderr
+example.py    example                                         inspecting.py inspect
+output.py     what goes to stdout, and trouble to stderr
 """
 
 from host.cli.group import main

@@ -18,6 +18,7 @@ from host.cli import options, output
 )
 @options.input_shapes
 @options.preprocess
+@options.stop_others
 @click.option("--pictures", metavar="DIR", type=options.FOLDER, help="Write roc.png, histogram.png and maps.png there.")
 @options.as_json
 def evaluate(
@@ -26,16 +27,16 @@ def evaluate(
     board_name: str | None,
     input_shapes: dict[str, tuple[int, ...]],
     preprocess: Path | None,
+    stop_others: bool,
     pictures: Path | None,
     as_json: bool,
 ) -> None:
-    """How well MODEL (.onnx, or a folder of `host convert`) tells good images from defective ones.
+    """How well MODEL (.onnx, .tflite, or a folder of `host convert`) tells good images from defective ones.
 
     MODEL reconstructs its input; beside it the mean training image and PCA do, which need no training.
     """
     from contextlib import nullcontext
 
-    from contract.profile import read_profile
     from host.connect import connect
     from host.evaluating import Request
     from host.evaluating import evaluate as run
@@ -44,11 +45,11 @@ def evaluate(
     from host.report.accuracy import accuracy_as_json, accuracy_table
 
     board = options.boards().get(board_name) if board_name is not None else None
-    profile = board.facts() if board else read_profile("desktop")
+    profile = board.facts() if board else None
     if pictures:
         figures.claim(pictures)
     with shown() as progress, connect(board) if board else nullcontext() as client:
-        found = run(Request(model, data, input_shapes, preprocess), profile, client, progress)
+        found = run(Request(model, data, input_shapes, preprocess, stop_others), profile, client, progress)
         if pictures:
             progress.stage(f"{pictures}: drawing")
     written = figures.write(found, pictures) if pictures else ()

@@ -22,6 +22,7 @@ _COMMANDS = {
     "boards": ("host.cli.boards", "The boards there are, and whether each answers."),
     "deploy": ("host.cli.models", "Fit a model onto a board: convert, push, load, prove, switch."),
     "convert": ("host.cli.models", "The host's part of a deploy alone, into a folder."),
+    "inspect": ("host.cli.inspecting", "What a model file consists of: operators, parameters, memory."),
     "models": ("host.cli.models", "The models of a board."),
     "rollback": ("host.cli.models", "Serve the version before this one again."),
     "remove": ("host.cli.models", "Take a model off a board."),

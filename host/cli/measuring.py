@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from contract.api import MAX_RUNS
+from contract.api import MAX_PROFILE_RUNS, MAX_RUNS
 from host.cli import options, output
 
 
@@ -65,7 +65,13 @@ def bench(
 @click.command()
 @options.board
 @options.model
-@click.option("--runs", default=100, show_default=True, type=click.IntRange(1, 10_000), help="The mean is over them.")
+@click.option(
+    "--runs",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, MAX_PROFILE_RUNS),
+    help="The mean is over them. Runtimes keep a trace of all of them: 1000 at most.",
+)
 @click.option("--interrupt", is_flag=True, help="Even if the board served requests in the last minute.")
 @options.as_json
 def profile(board_name: str | None, model_name: str | None, runs: int, interrupt: bool, as_json: bool) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contract.api import Activation, Build
     from contract.profile import Profile
     from host.bundle import Bundle
+    from host.deploying import MayDo
     from host.progress import Progress
 
 _UNCALIBRATED = "decisions are uncalibrated: the model has no threshold, and no good images to find one from"
@@ -23,9 +24,16 @@ _UNCALIBRATED = "decisions are uncalibrated: the model has no threshold, and no 
 @click.option("--name", metavar="NAME", help="What to call it on the board. Default: the file's name.")
 @options.conversion
 @options.stop_others
+@options.replace
 @options.as_json
 def deploy(
-    model: Path, board_name: str | None, name: str | None, stop_others: bool, as_json: bool, **conversion: Any
+    model: Path,
+    board_name: str | None,
+    name: str | None,
+    stop_others: bool,
+    replace: bool,
+    as_json: bool,
+    **conversion: Any,
 ) -> None:
     """Fit MODEL (.onnx, or a folder of `host convert`) onto a board and serve it there."""
     from host.connect import connect
@@ -40,7 +48,8 @@ def deploy(
     with shown() as progress, connect(board) as client:
         bundle = _bundle(model, on_board(profile, client), progress, conversion)
         name = name or model_name_from(Path(bundle.manifest.provenance.source_name).stem)
-        activation = run(client, name, bundle, progress, options.store, options.asked(progress, stop_others))
+        may_stop_others, may_replace = _asked(progress, stop_others, replace)
+        activation = run(client, name, bundle, progress, options.store, may_stop_others, may_replace)
     options.remember(board.name, name)
     _tell(activation, board.name, bundle.notices, as_json)
 
@@ -98,8 +107,10 @@ def models(board_name: str | None, as_json: bool) -> None:
 @click.command()
 @options.board
 @options.model
+@options.stop_others
+@options.replace
 @options.as_json
-def rollback(board_name: str | None, model_name: str | None, as_json: bool) -> None:
+def rollback(board_name: str | None, model_name: str | None, stop_others: bool, replace: bool, as_json: bool) -> None:
     """Serve the version before this one again."""
     from host.connect import connect
     from host.deploying import rollback as run
@@ -108,7 +119,7 @@ def rollback(board_name: str | None, model_name: str | None, as_json: bool) -> N
     board = options.chosen_board(board_name)
     name = options.chosen_model(board, model_name)
     with shown() as progress, connect(board) as client:
-        activation = run(client, name, progress)
+        activation = run(client, name, progress, *_asked(progress, stop_others, replace))
     _tell(activation, board.name, (), as_json)
 
 
@@ -128,9 +139,15 @@ def remove(board_name: str | None, model_name: str | None) -> None:
 
 
 def _bundle(model: Path, profile: "Profile", progress: "Progress", conversion: dict[str, Any]) -> "Bundle":
+    from host.accelerator import Use
     from host.converting import Request, make
 
-    return make(Request(model=model, **conversion), profile, progress.stage)
+    use = Use(**{wish: conversion.pop(wish) for wish in ("cpu", "docker", "compiled")})
+    return make(Request(model=model, use=use, **conversion), profile, progress.stage)
+
+
+def _asked(progress: "Progress", stop_others: bool, replace: bool) -> tuple["MayDo", "MayDo"]:
+    return options.asked(progress, stop_others), options.asked(progress, replace, "Replace it?")
 
 
 def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_json: bool) -> None:
@@ -153,6 +170,8 @@ def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_jso
     if not activation.unchanged:
         outage = f"{activation.outage_s:.1f} s without service" if activation.outage_s else "no outage"
         output.say(f"loaded in {activation.load_s:.2f} s, {outage}")
+    if activation.replaced:
+        output.say(f"replaced, and stopped until it is loaded or deployed again: {', '.join(activation.replaced)}")
 
 
 def _built(build: "Build") -> str:

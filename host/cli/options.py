@@ -27,7 +27,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="For programs: JS
 stop_others = click.option(
     "--stop-others",
     is_flag=True,
-    help="Where a build needs the whole board: stop the other models meanwhile, without asking.",
+    help="Where the whole board is needed: stop the other models meanwhile, without asking.",
+)
+replace = click.option(
+    "--replace",
+    is_flag=True,
+    help="Where one model at a time has the accelerator: stop the one that has it, without asking.",
 )
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -123,10 +128,30 @@ _CONVERSION = (
         metavar="NAME=VALUE",
         help="Of the runtime, e.g. threads=1.",
     ),
+    click.option(
+        "--ranges",
+        type=click.Choice(["minmax", "percentile", "squared_error"]),
+        help="TFLite: which values an int8 tensor has to hold. Default: minmax, all that the images showed.",
+    ),
+    click.option(
+        "--bias-correction",
+        is_flag=True,
+        default=None,
+        help="TFLite: take off a layer's bias what its rounded weights add on average.",
+    ),
+    click.option("--io", type=click.Choice(["int8", "uint8"]), help="TFLite: the inputs and outputs. Default: int8."),
+    click.option("--cpu", is_flag=True, help="Coral: leave the Edge TPU out, and run the model on the board's CPU."),
+    click.option("--docker", is_flag=True, help="Coral: run the Edge TPU's compiler in a container."),
+    click.option(
+        "--compiled",
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Coral: the file that the Edge TPU's compiler has made elsewhere of this model.",
+    ),
 )
 
 
-def asked(progress: "Progress", already: bool) -> Callable[[str], bool]:
+def asked(progress: "Progress", already: bool, question: str = "Stop them meanwhile?") -> Callable[[str], bool]:
     """Whether other models may be stopped: as the flag says, else by asking whoever sits at a terminal."""
 
     def ask(why: str) -> bool:
@@ -134,7 +159,7 @@ def asked(progress: "Progress", already: bool) -> Callable[[str], bool]:
             return already
         progress.note(why)
         with progress.aside():
-            return click.confirm("Stop them meanwhile?", err=True)
+            return click.confirm(question, err=True)
 
     return ask
 

@@ -97,6 +97,8 @@ def why_missing(row: BenchRow, key: str) -> str:
             return row.unmet[name]
     if key.startswith("latency_ms.p") and row.counted_runs is not None:
         return f"needs {runs_needed(float(key.removeprefix('latency_ms.p')))} counted runs, has {row.counted_runs}"
+    if key in OF_AN_EDGE_TPU:
+        return "not compiled for an Edge TPU"
     if key == "latency_ms.std" and row.counted_runs == 1:
         return "needs 2 counted runs, has 1"
     return NOT_MEASURED

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 
 from converters.errors import UnknownFormatError, UnknownPrecisionError, UnknownRuntimeError
@@ -70,10 +72,28 @@ def test_unknown_precision_names_what_there_is() -> None:
 def test_unknown_runtime_names_what_there_is() -> None:
     with pytest.raises(UnknownRuntimeError, match="'openvino'") as caught:
         plan("onnx", Target("openvino", "fp32"))
-    assert caught.value.hint == "choose from 'ort', 'trt'"
+    assert caught.value.hint == "choose from 'ort', 'tflite', 'trt'"
 
 
 def test_unknown_format_names_the_nearest() -> None:
     with pytest.raises(UnknownFormatError, match="'onxn'") as caught:
         plan("onxn", Target("ort", "fp32"))
     assert caught.value.hint == "did you mean 'onnx'?"
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "last"), [(None, ["tflite_from_onnx"]), ("edgetpu", ["tflite_from_onnx", "edgetpu_from_tflite"])]
+)
+def test_for_tflite_all_is_done_on_the_host(accelerator: Literal["edgetpu"] | None, last: list[str]) -> None:
+    steps = plan("onnx", Target("tflite", "int8", accelerator=accelerator))
+    assert [step.name for step in steps] == [
+        "load_onnx",
+        "freeze_onnx",
+        "lower_opset_onnx",
+        "simplify_onnx",
+        "preflight_onnx",
+        *last,
+    ]
+    assert {step.site for step in steps} == {"host"}
+    with pytest.raises(UnknownPrecisionError):
+        plan("onnx", Target("tflite", "fp32"))

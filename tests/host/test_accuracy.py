@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 from told import Told
 
-from contract.profile import read_profile
 from host.evaluating import Evaluation, Request, Verdict, evaluate
 from host.report.accuracy import accuracy_as_json, accuracy_table
 from host.scoring import METHODS
@@ -21,7 +20,7 @@ DECISIONS = Decisions(missed=3, defective=10, rejected=1, good=4)
 
 @pytest.fixture(scope="module")
 def found(untrained: Path, capsules: Path) -> Evaluation:
-    return evaluate(Request(untrained, capsules), read_profile("desktop"), None, Told())
+    return evaluate(Request(untrained, capsules), None, None, Told())
 
 
 def shown(found: Evaluation, width: int = 80) -> str:

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from told import Told
 
-from contract.profile import read_profile
 from host.errors import InputError
 from host.evaluating import Evaluation, Request, evaluate
 from host.report import drawing, figures
@@ -17,7 +16,7 @@ from host.scoring import METHODS, Accuracy
 
 @pytest.fixture(scope="module")
 def found(untrained: Path, capsules: Path) -> Evaluation:
-    return evaluate(Request(untrained, capsules), read_profile("desktop"), None, Told())
+    return evaluate(Request(untrained, capsules), None, None, Told())
 
 
 def colours(content: bytes) -> set[tuple[int, ...]]:

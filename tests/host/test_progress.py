@@ -165,17 +165,34 @@ def test_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> No
 def test_of_a_job_on_a_board() -> None:
     stream = io.StringIO()
     job = Job(id="1", kind="bench", model="m", state=JobState.RUNNING, revision=1, stage="loading", done=1, total=2)
-    on_job("desktop", Lines(stream), job)
+    on_job("desktop", Lines(stream))(job)
     assert stream.getvalue() == "desktop: loading ...\n"
 
 
 def test_of_a_job_that_builds_the_last_line_is_told() -> None:
     told = Told()
     job = Job(id="1", kind="activate", model="m", state=JobState.RUNNING, revision=1, stage="building")
-    on_job("nano", told, job)
-    on_job("nano", told, job.model_copy(update={"lines": ("first", "  conv_1: 5 ms " + "x" * 100), "line_count": 9}))
+    tell = on_job("nano", told)
+    tell(job)
+    tell(job.model_copy(update={"lines": ("first", "  conv_1: 5 ms " + "x" * 100), "line_count": 9}))
     assert told.stages == ["nano: building"] * 2
     assert told.done == [(0, 0)] * 2
     [detail] = told.details
     assert detail.startswith("conv_1: 5 ms x")
     assert len(detail) == 60
+
+
+def test_what_a_builder_said_is_over_with_its_stage() -> None:
+    told = Told()
+    job = Job(id="1", kind="activate", model="m", state=JobState.RUNNING, revision=1, stage="building")
+    said = {"lines": ("conv_1", "conv_2"), "line_count": 2}
+    tell = on_job("nano", told)
+    tell(job)
+    tell(job.model_copy(update=said))
+    assert told.details == ["conv_2"]
+    tell(job.model_copy(update={**said, "stage": "loading"}))
+    tell(job.model_copy(update={**said, "stage": "loading", "revision": 2}))
+    assert told.stages[-1] == "nano: loading"
+    assert told.details == ["conv_2"]
+    tell(job.model_copy(update={"lines": ("conv_2", "loaded"), "line_count": 3, "stage": "loading"}))
+    assert told.details == ["conv_2", "loaded"]

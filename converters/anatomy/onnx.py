@@ -1,0 +1,119 @@
+"""Of an ONNX file: the checks that a conversion makes, then counts; shapes are those that onnx's inference finds."""
+
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+
+from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx.inliner import inline_local_functions
+
+from converters.anatomy.anatomy import Anatomy, Tally, TensorFigures
+from converters.anatomy.memory import peak_activations
+from converters.draft import Draft
+from converters.facts import Facts, facts_of
+from converters.proto import real_inputs, walk_nodes
+from converters.steps.load_onnx import apply as load
+from converters.value_info import dims_of, dtype_of
+
+_KERNELS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_REAL = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.FLOAT16,
+        TensorProto.BFLOAT16,
+        TensorProto.DOUBLE,
+        TensorProto.INT8,
+        TensorProto.UINT8,
+    }
+)
+"""Element types of constants that stand for real numbers; 32- and 64-bit integers are sizes, axes and indices."""
+
+
+def anatomy_of_onnx(path: Path) -> Anatomy:
+    """What `load_onnx` raises for a file that cannot be converted either."""
+    draft = Draft(path, {})
+    load(draft)
+    model = inline_local_functions(draft.model) if draft.model.functions else draft.model
+    facts = facts_of(model)
+    tally, parameters, parameter_bytes = _tally(model, facts)
+    return Anatomy(
+        "onnx",
+        _version(model),
+        path.stat().st_size,
+        tally.figures(),
+        parameters,
+        parameter_bytes,
+        tally.total_macs,
+        _peak(model, facts),
+        tuple(TensorFigures(value.name, dtype_of(value), dims_of(value)) for value in real_inputs(model.graph)),
+        tuple(TensorFigures(value.name, dtype_of(value), dims_of(value)) for value in model.graph.output),
+        notes=_notes(model),
+    )
+
+
+def _version(model: ModelProto) -> str:
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    own = opsets.pop("", None) or opsets.pop("ai.onnx", None)
+    others = "".join(f", {domain} {version}" for domain, version in sorted(opsets.items()))
+    return f"ONNX opset {own}{others}, IR {model.ir_version}"
+
+
+def _tally(model: ModelProto, facts: Facts) -> tuple[Tally, int, int]:
+    """Operators by kind; elements and bytes of all parameters, each once. Constant nodes are no operators of a run."""
+    tally, seen = Tally(), set[str]()
+    size_bytes = 0
+    for node in _computing(model):
+        own = 0
+        for name in dict.fromkeys(node.input):
+            constant = facts.constants.get(name)
+            if constant is not None and name not in seen and constant.data_type in _REAL:
+                seen.add(name)
+                own += prod(constant.dims)
+                size_bytes += prod(constant.dims) * _item_bytes(constant.data_type)
+        domain = f"{node.domain}." if node.domain not in ("", "ai.onnx") else ""
+        tally.add(f"{domain}{node.op_type}", (), own, _macs(node, facts))
+    return tally, sum(tally.parameters.values()), size_bytes
+
+
+def _computing(model: ModelProto) -> Iterator[NodeProto]:
+    return (node for node in walk_nodes(model.graph.node) if node.op_type != "Constant")
+
+
+def _macs(node: NodeProto, facts: Facts) -> int | None:
+    """Of one operator; None where a size is not known."""
+    if node.op_type not in _KERNELS or node.domain not in ("", "ai.onnx"):
+        return 0
+    before, kernel, after = (facts.shape(name) for name in (node.input[0], node.input[1], node.output[0]))
+    if before is None or kernel is None or after is None or not (before and kernel):
+        return None
+    if node.op_type == "Conv":
+        return prod(after) * prod(kernel[1:])
+    if node.op_type == "ConvTranspose":
+        return prod(before) * prod(kernel[1:])
+    turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
+    return prod(after) * before[0 if turned else -1]
+
+
+def _peak(model: ModelProto, facts: Facts) -> int | None:
+    """Of the main graph alone."""
+    graph = model.graph
+    steps = [(list(node.input), list(node.output)) for node in graph.node if node.op_type != "Constant"]
+    inputs = [value.name for value in real_inputs(graph)]
+    names = {*inputs, *(name for _, writes in steps for name in writes)} - {""}
+    sizes = {name: _size_bytes(name, facts) for name in names}
+    return peak_activations(steps, sizes, inputs, [value.name for value in graph.output])
+
+
+def _size_bytes(name: str, facts: Facts) -> int | None:
+    shape, element = facts.shape(name), facts.element(name)
+    return None if shape is None or not element else prod(shape) * _item_bytes(element)
+
+
+def _item_bytes(element: int) -> int:
+    """Strings and 4-bit types count as one byte."""
+    return 1 if element == TensorProto.STRING else int(helper.tensor_dtype_to_np_dtype(element).itemsize)
+
+
+def _notes(model: ModelProto) -> tuple[str, ...]:
+    inner = any(len(list(walk_nodes([node]))) > 1 for node in model.graph.node)
+    return ("bodies of If, Loop and Scan are counted once, and not in the peak of activations",) if inner else ()

@@ -1,0 +1,20 @@
+"""What a model file on this machine consists of."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from converters.anatomy.anatomy import Anatomy
+
+
+def inspect(path: Path) -> "Anatomy":
+    """Of a .onnx or .tflite file, also one compiled for the Edge TPU. ModelFileError."""
+    from converters.anatomy.inspect import inspect_file
+    from converters.errors import ConversionError
+
+    try:
+        return inspect_file(path)
+    except ConversionError as error:
+        raise ModelFileError(error.message, error.hint, error.code) from error

@@ -1,0 +1,193 @@
+"""What files consist of, by hand."""
+
+from pathlib import Path
+
+import edge_tpu_files
+import numpy as np
+import pytest
+import tflite
+import tflite_models
+import zoo
+from onnx import TensorProto, helper
+from tflite_models import Operator, T
+
+from converters.anatomy.anatomy import Anatomy, OperatorFigures, TensorFigures
+from converters.anatomy.cache import CACHE_BYTES, CacheEstimate, estimate_cache
+from converters.anatomy.inspect import inspect_file
+from converters.anatomy.memory import peak_activations
+from converters.errors import ConversionError, NotOnnxError, UnreadableModelError
+from converters.tflite_file import NotTfliteError
+
+
+def anatomy(content: bytes, folder: Path, name: str = "model.tflite") -> Anatomy:
+    path = folder / name
+    path.write_bytes(content)
+    return inspect_file(path)
+
+
+def by_name(found: Anatomy) -> dict[str, OperatorFigures]:
+    return {operator.name: operator for operator in found.operators}
+
+
+def test_of_an_int8_file(tmp_path: Path) -> None:
+    found = anatomy(edge_tpu_files.source(), tmp_path)
+    assert (found.form, found.version) == ("tflite", "TFLite schema 3")
+    assert found.operators == (
+        OperatorFigures("CONV_2D", 1, (3,), 128 + 16, 4 * 4 * 16 * 8),
+        OperatorFigures("LOGISTIC", 1, (2,), 0, 0),
+        OperatorFigures("RELU", 1, (2,), 0, 0),
+    )
+    assert (found.parameters, found.parameter_bytes, found.macs) == (144, 128 + 4 * 16, 2048)
+    assert found.peak_activation_bytes == 2 * 4 * 4 * 16
+    assert found.inputs == (TensorFigures("x", "int8", (1, 4, 4, 8), 0.5, 3),)
+    assert found.outputs == (TensorFigures("y", "int8", (1, 4, 4, 16), 1 / 256, -128),)
+    assert found.cache == CacheEstimate(192, 0)
+    assert found.packages is None
+    assert found.will_not_map == ()
+
+
+def test_of_a_compiled_file(tmp_path: Path) -> None:
+    content = edge_tpu_files.compiled(edge_tpu_files.source(), cached=900, streamed=80)
+    found = anatomy(content, tmp_path, "model_edgetpu.tflite")
+    assert (found.form, found.macs, found.cache) == ("edgetpu", None, None)
+    assert found.packages is not None
+    assert (found.packages.cached_bytes, found.packages.streamed_bytes) == (900, 80)
+    assert "inside the Edge TPU's operator" in found.notes[0]
+
+
+def test_a_float_file_gets_no_estimate(tmp_path: Path) -> None:
+    found = anatomy(tflite_models.product(4, 2), tmp_path)
+    assert (found.parameters, found.macs, found.cache) == (8, 8, None)
+
+
+def test_what_an_edge_tpu_would_not_run_is_told(tmp_path: Path) -> None:
+    x, y = (T(name, "int8", (1, 4, 4, 2), (0.5, 3)) for name in "xy")
+    slopes = T("s", "int8", (4, 1, 2), (0.5, 0), np.ones((4, 1, 2), np.int8))
+    content = tflite_models.make([x, slopes, y], [Operator(tflite.BuiltinOperator.PRELU, (0, 1), (2,))], [0], [2])
+    (reason,) = anatomy(content, tmp_path).will_not_map
+    assert "PRELU" in reason
+
+
+def convolutional(form: str) -> bytes:
+    """Multiply-adds of each operator that has a kernel: 2 x 3 places in, 4 x 6 out where it is transposed."""
+    kernel, before, after = {
+        "CONV_2D": ((5, 3, 3, 4), (1, 2, 3, 4), (1, 2, 3, 5)),
+        "DEPTHWISE_CONV_2D": ((1, 3, 3, 8), (1, 2, 3, 4), (1, 2, 3, 8)),
+        "TRANSPOSE_CONV": ((5, 2, 2, 4), (1, 2, 3, 4), (1, 4, 6, 5)),
+        "FULLY_CONNECTED": ((5, 4), (1, 4), (1, 5)),
+    }[form]
+    tensors = [
+        T("x", "int8", before, (0.5, 0)),
+        T("w", "int8", kernel, (0.5, 0), np.ones(kernel, np.int8)),
+        T("y", "int8", after, (0.5, 0)),
+        T("shape", "int32", (4,), None, np.array([1, 4, 6, 5], np.int32)),
+    ]
+    inputs = (3, 1, 0) if form == "TRANSPOSE_CONV" else (0, 1, -1)
+    return tflite_models.make(tensors, [Operator(getattr(tflite.BuiltinOperator, form), inputs, (2,))], [0], [2])
+
+
+@pytest.mark.parametrize(
+    ("form", "macs", "parameters"),
+    [
+        ("CONV_2D", 6 * 5 * 9 * 4, 180),
+        ("DEPTHWISE_CONV_2D", 6 * 8 * 9, 72),
+        ("TRANSPOSE_CONV", 6 * 4 * 5 * 4, 80),
+        ("FULLY_CONNECTED", 20, 20),
+    ],
+)
+def test_multiply_adds_of_tflite(form: str, macs: int, parameters: int, tmp_path: Path) -> None:
+    found = by_name(anatomy(convolutional(form), tmp_path))[form]
+    assert (found.macs, found.parameters) == (macs, parameters)
+
+
+ONNX_CASES = {
+    "Conv": ({"pads": [1, 1, 1, 1]}, (6, 4, 3, 3), (1, 4, 5, 7), 5 * 7 * 6 * 4 * 9),
+    "Conv grouped": ({"pads": [1, 1, 1, 1], "group": 2}, (6, 2, 3, 3), (1, 4, 5, 7), 5 * 7 * 6 * 2 * 9),
+    "ConvTranspose": ({"strides": [2, 2]}, (4, 6, 2, 2), (1, 4, 5, 7), 5 * 7 * 4 * 6 * 4),
+    "Gemm": ({}, (4, 6), (3, 4), 72),
+    "Gemm turned": ({"transA": 1}, (4, 6), (4, 3), 72),
+    "MatMul": ({}, (4, 6), (2, 3, 4), 144),
+}
+
+
+@pytest.mark.parametrize("name", ONNX_CASES)
+def test_multiply_adds_of_onnx(name: str, tmp_path: Path) -> None:
+    attributes, kernel, shape, macs = ONNX_CASES[name]
+    node = helper.make_node(name.split()[0], ["x", "w"], ["y"], **attributes)
+    model = zoo.model([node], [zoo.tensor("x", shape)], [zoo.tensor("y", None)], [zoo.weights("w", *kernel)])
+    found = anatomy(model.SerializeToString(), tmp_path, "model.onnx")
+    assert (found.macs, found.parameters) == (macs, np.prod(kernel))
+
+
+def test_of_an_onnx_file(tmp_path: Path) -> None:
+    """A kernel that two layers share is counted once, sizes not at all, and a symbol leaves the sums unknown."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["a"]),
+        helper.make_node("Gemm", ["a", "w"], ["b"]),
+        helper.make_node("Reshape", ["b", "sizes"], ["y"]),
+    ]
+    sizes = helper.make_tensor("sizes", TensorProto.INT64, (2,), (-1, 2))
+    constants = [zoo.weights("w", 4, 4), sizes]
+    model = zoo.model(nodes, [zoo.tensor("x", ("batch", 4))], [zoo.tensor("y", (None, 2))], constants)
+    found = anatomy(model.SerializeToString(), tmp_path, "model.onnx")
+    assert (found.form, found.version) == ("onnx", "ONNX opset 13, IR 8")
+    assert (found.parameters, found.parameter_bytes) == (16, 64)
+    assert [(operator.name, operator.count, operator.parameters) for operator in found.operators] == [
+        ("Gemm", 2, 16),
+        ("Reshape", 1, 0),
+    ]
+    assert (found.macs, found.peak_activation_bytes) == (None, None)
+    assert found.inputs == (TensorFigures("x", "float32", ("batch", 4)),)
+
+
+def test_the_peak_of_activations() -> None:
+    """x (10) -> a (20) -> b (5); a and b -> c (1): at the second step x is gone, a stays for the third."""
+    sizes: dict[str, int | None] = {"x": 10, "a": 20, "b": 5, "c": 1}
+    steps = [(["x"], ["a"]), (["a"], ["b"]), (["a", "b"], ["c"])]
+    assert peak_activations(steps, sizes, ["x"], ["c"]) == 30
+    assert peak_activations(steps, {**sizes, "b": 15}, ["x"], ["c"]) == 36
+    assert peak_activations(steps, sizes, ["x"], ["x", "c"]) == 36
+    assert peak_activations(steps, {**sizes, "a": None}, ["x"], ["c"]) is None
+    assert peak_activations([], sizes, ["x"], ["x"]) == 10
+
+
+def test_the_estimate_fills_the_chip_and_streams_the_rest() -> None:
+    assert estimate_cache(100) == CacheEstimate(100, 0)
+    assert estimate_cache(CACHE_BYTES + 5) == CacheEstimate(CACHE_BYTES, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a.txt", b"hello", NotOnnxError),
+        ("a.onnx", b"", NotOnnxError),
+        ("a.tflite", b"hello", NotTfliteError),
+        ("a.tflite", b"", NotTfliteError),
+        ("a.onnx", edge_tpu_files.source()[:50], NotTfliteError),
+    ],
+)
+def test_what_is_no_model(name: str, content: bytes, kind: type[ConversionError], tmp_path: Path) -> None:
+    with pytest.raises(kind) as caught:
+        anatomy(content, tmp_path, name)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", ".", "nul\0.tflite"])
+def test_what_cannot_be_read(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableModelError):
+        inspect_file(tmp_path / name)
+
+
+def test_every_cut_and_every_changed_byte_is_an_answer_or_an_error_of_ours(tmp_path: Path) -> None:
+    content = convolutional("CONV_2D")
+    random = np.random.default_rng(0)
+    broken = 0
+    for _ in range(600):
+        changed = bytearray(content)
+        for place in random.integers(0, len(content), random.integers(1, 6)):
+            changed[place] = random.choice([0, 1, 4, 127, 128, 255, random.integers(256)])
+        try:
+            anatomy(bytes(changed), tmp_path)
+        except ConversionError:
+            broken += 1
+    assert broken > 100
