@@ -10,6 +10,7 @@ from benchmarks import (
     compressed_latency,
     compression_speed,
     concurrent_clients,
+    coral_cache,
     fidelity,
     impossible_model,
     infer_overhead,
@@ -25,6 +26,7 @@ SCRIPTS = (
     compressed_latency,
     training_speed,
     impossible_model,
+    coral_cache,
 )
 
 

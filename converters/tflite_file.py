@@ -201,6 +201,6 @@ def _type_name(number: int) -> str:
 @cache
 def _names(enum: str) -> dict[int, str]:
     """The names of one of the schema's enums."""
-    import tflite  # type: ignore[import-untyped]  # it ships no types; a tenth of a second, for whoever reads TFLite alone
+    import tflite  # a tenth of a second, for whoever reads TFLite alone
 
     return {number: name for name, number in vars(getattr(tflite, enum)).items() if isinstance(number, int)}
