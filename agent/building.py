@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from agent.dataplane import Dataplane
 from agent.engines import Engine, Engines, Ingredients
 from agent.errors import BuildNeedsBoardError, WorkerCrashedError, WorkerFailedError, WorkerRefusedError
 from agent.exclusive import OnStage
-from agent.loading import Deployment
+from agent.loading import Deployment, as_the_driver_says
 from agent.process import WorkerProcess
 from agent.supervisor import FindLaunch
 from agent.uncancelled import whole
@@ -29,7 +28,6 @@ _ASK_S = 120.0
 
 _SHOWN_PROBLEMS = 5
 _LESS_MEMORY = "stop other programs and the desktop, add swap for the build, or lower workspace_mib in the profile"
-_OUT_OF_NVMAP = re.compile(r"NvMapMemAlloc\w*: \d+ error 12.*")  # what Jetsons print where the GPU's memory is used up
 _log = logging.getLogger(__name__)
 
 
@@ -195,7 +193,4 @@ def _explained(error: WorkerFailedError, worker: WorkerProcess) -> WorkerFailedE
     """With what only the driver has printed: neither TensorRT nor the kernel's signal says it."""
     if isinstance(error, WorkerCrashedError):
         return WorkerCrashedError(f"while building, {error.message}", _LESS_MEMORY)
-    line = worker.printed(_OUT_OF_NVMAP)
-    if line is None or not isinstance(error, WorkerRefusedError):
-        return error
-    return WorkerRefusedError(f"{error.message}; the driver printed: {line}", _LESS_MEMORY, "out_of_memory")
+    return as_the_driver_says(error, worker, _LESS_MEMORY)

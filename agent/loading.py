@@ -1,5 +1,6 @@
 """From a deployment to a fresh worker that has its model loaded."""
 
+import re
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +10,19 @@ from typing import TYPE_CHECKING
 from agent.arena import Arena
 from agent.crashes import while_loading
 from agent.engines import Engine
-from agent.errors import WorkerCrashedError
+from agent.errors import WorkerCrashedError, WorkerFailedError, WorkerRefusedError
 from agent.process import Launch, WorkerProcess
 from agent.worker import wire
 from contract.manifest import Manifest, Score
 
 if TYPE_CHECKING:
     from inspection.score import FloatMap
+
+
+_OUT_OF_NVMAP = re.compile(r"NvMapMemAlloc\w*: \d+ error 12.*")
+"""What Jetsons print where the GPU's memory is used up."""
+
+_LESS_MEMORY = "stop other models, other programs and the desktop"
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,9 @@ async def start_worker(
     except WorkerCrashedError as error:
         await worker.kill()
         raise while_loading(error, deployment.manifest.runtime) from error
+    except WorkerRefusedError as error:
+        await worker.kill()
+        raise as_the_driver_says(error, worker, _LESS_MEMORY) from error
     except BaseException:
         await worker.kill()
         raise
@@ -112,6 +122,14 @@ async def start_worker(
         details={str(name): str(text) for name, text in reply["details"].items()},
         unmet=reply["unmet"],
     )
+
+
+def as_the_driver_says(error: WorkerFailedError, worker: WorkerProcess, hint: str) -> WorkerFailedError:
+    """With what only a Jetson's driver has printed: TensorRT itself does not say that the GPU's memory is used up."""
+    line = worker.printed(_OUT_OF_NVMAP)
+    if line is None or not isinstance(error, WorkerRefusedError):
+        return error
+    return WorkerRefusedError(f"{error.message}; the driver printed: {line}", hint, "out_of_memory")
 
 
 def _load_message(deployment: Deployment, arena: Arena) -> wire.Message:

@@ -17,6 +17,7 @@ from contract.api import RuntimeInfo
 from contract.profile import Profile
 
 PROBE_DEADLINE_S = 60.0
+"""At least: a board whose libraries are slow to read has more (its profile's start_timeout_s)."""
 OWN = "agent"
 _LONGEST_LINE = 1 << 16
 
@@ -28,6 +29,7 @@ class Pythons:
         self._profile = profile
         self._folder = worker_folder.install(data_dir)
         self._environment = worker_folder.environment(profile.worker_environment)
+        self._deadline_s = max(PROBE_DEADLINE_S, profile.start_timeout_s)
         self._probing: asyncio.Task[tuple[RuntimeInfo, ...]] | None = None
 
     async def runtimes(self) -> tuple[RuntimeInfo, ...]:
@@ -66,7 +68,7 @@ class Pythons:
         try:
             return _runtimes(python, self._profile.runtime, await self._ask(python))
         except TimeoutError:  # an OSError too
-            reason = f"its probe took more than {PROBE_DEADLINE_S:g} s"
+            reason = f"its probe took more than {self._deadline_s:g} s"
         except (OSError, ValueError) as error:
             reason = str(error)
         return [RuntimeInfo(key=self._profile.runtime, python=python, unavailable=reason)]
@@ -86,7 +88,7 @@ class Pythons:
                 start_new_session=True,
             )
             try:
-                async with asyncio.timeout(PROBE_DEADLINE_S):
+                async with asyncio.timeout(self._deadline_s):
                     status = await process.wait()
             finally:
                 if process.returncode is None:

@@ -148,7 +148,9 @@ def _clocks(facts: Facts, *, let_go: bool) -> Finding:
     now = ", ".join(f"{name}: {_held(held, facts.unmet.get(key))}" for name, held, key in parts)
     if facts.cpu_held and facts.gpu_held and not let_go:
         return Finding("clocks", now, good=True)
-    return Finding("clocks", now, False, "CPU and GPU stand still, at the highest clock of the mode", run=CLOCKS)
+    partly_held = not let_go and bool(facts.cpu_held or facts.gpu_held)  # to store those would lose the way back
+    better = "CPU and GPU stand still, at the highest clock of the mode"
+    return Finding("clocks", now, False, better, run=CLOCKS[1:] if partly_held else CLOCKS)
 
 
 def _held(held: bool | None, reason: str | None) -> str:

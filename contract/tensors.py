@@ -27,6 +27,9 @@ ITEM_BYTES = {
 ZERO_POINTS = {"int8": range(-128, 128), "uint8": range(256)}
 """Of element types that an artifact may be quantised to."""
 
+NARROWED = (("int64", "int32"),)
+"""Element types of a signature that an artifact may have in another size: what does not fit becomes the nearest."""
+
 MAX_DIMENSIONS = 32
 """Of a shape: what numpy 1 takes, which boards have."""
 
@@ -122,7 +125,7 @@ class ArtifactTensor(Contract):
             return f"it has the shape {list(self.shape)}, the signature's in that order is {list(shape)}"
         if self.quantisation and spec.dtype != "float32":
             return f"by a scale float32 becomes {self.dtype}, not {spec.dtype}"
-        if not self.quantisation and spec.dtype != self.dtype:
+        if not self.quantisation and spec.dtype != self.dtype and (spec.dtype, self.dtype) not in NARROWED:
             return f"{spec.dtype} becomes {self.dtype} by a scale alone"
         return None
 

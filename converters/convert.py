@@ -15,6 +15,7 @@ from converters.kept import Original, original_of
 from converters.plan import Target, plan
 from converters.proto import serialise
 from converters.signature import Shape, Signature
+from converters.tensorrt import artifact_of
 from converters.weights import count_weights
 
 _METADATA_KEY = "boardfit"
@@ -92,6 +93,7 @@ def convert(
             import_module(f"converters.steps.{step.name}").apply(draft)  # its heavy imports wait until it is wanted
             if original and step.alters != "nothing":
                 original.check(draft, step)
+    board_builds = target.runtime == "trt"
     return Converted(
         model=serialise(draft.model) if draft.content is None else draft.content,
         signature=draft.signature,
@@ -101,7 +103,7 @@ def convert(
         steps=tuple(step.name for step in steps if step.site == "host"),
         board_steps=tuple(step.name for step in steps if step.site == "board"),
         typed=target.typed,
-        artifact=draft.artifact,
+        artifact=draft.artifact or (artifact_of(draft.signature, target.runtime_version) if board_builds else None),
         layers=draft.layers,
         edge_tpu=draft.edge_tpu,
     )

@@ -3,6 +3,11 @@
 None is taken for a 10 before 10.9: what is written for it suits 8.6 and every later 10 as well, and 11 in fp32.
 """
 
+from dataclasses import replace
+
+from converters.artifact import Artifact, ArtifactTensor
+from converters.signature import Signature, TensorSpec
+
 Version = tuple[int, ...]
 
 _ASSUMED: Version = (10,)
@@ -40,3 +45,19 @@ def strongly_typed(version: Version | None) -> bool:
     Source: https://docs.nvidia.com/deeplearning/tensorrt/11.4.1/api/migration/tensorrt-10x-to-11x-python-api-patterns.html
     """
     return (version or _ASSUMED) >= (11,)
+
+
+def artifact_of(signature: Signature, version: Version | None) -> Artifact | None:
+    """What an engine takes and gives, where that is not the signature: below 10 it has no 64-bit integers, and its
+    parser makes int32 of them ("... generated with INT64 weights, while TensorRT does not natively support INT64.
+    Attempting to cast down to INT32.": onnx-tensorrt, release/8.2-GA and 8.6-GA, onnx2trt_utils.cpp).
+    """
+    specs = (*signature.inputs, *signature.outputs)
+    if (version or _ASSUMED) >= (10,) or all(spec.dtype != "int64" for spec in specs):
+        return None
+    return Artifact(tuple(map(_narrowed, signature.inputs)), tuple(map(_narrowed, signature.outputs)))
+
+
+def _narrowed(spec: TensorSpec) -> ArtifactTensor:
+    whole = ArtifactTensor(spec.name, spec.dtype, spec.shape)
+    return replace(whole, dtype="int32") if spec.dtype == "int64" else whole

@@ -21,7 +21,7 @@ from typing import Any
 from deploy.edgetpu import Lack, lacks
 
 MISSING = 3
-_PROBE_S = 90.0  # its answer waits for the probes of its Pythons (agent/pythons.py, PROBE_DEADLINE_S)
+_PROBE_S = 200.0  # its answer waits for the probes of its Pythons (agent/pythons.py, PROBE_DEADLINE_S)
 _TENSORRT = "sudo apt install python3-libnvinfer    # or nvidia-jetpack, where Jetson Linux alone was flashed"
 _OWN_NUMPY = "pip3 uninstall numpy; sudo apt install python3-numpy    # the board's own is the one its libraries know"
 _REMEDIES = (

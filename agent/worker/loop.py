@@ -113,7 +113,7 @@ class Loop:
             declared = artifact or message
             _check("input", inputs, declared["inputs"])
             _check("output", outputs, declared["outputs"])
-            self._converter = Converter(artifact) if artifact else None
+            self._converter = Converter(artifact, message) if artifact else None
             _check_quantisation(runtime.quantisation(), self._converter, declared)
             self._slots = [self._slot(runtime, message, slot) for slot in message["slots"]]
         except BaseException:

@@ -16,17 +16,19 @@ from .runtimes.base import Quantisation
 class _Tensor:
     """One tensor of the file, and what is between it and the signature's. A conversion allocates nothing."""
 
-    def __init__(self, declared: Dict[str, Any]) -> None:
-        """`declared`: contract.tensors.ArtifactTensor."""
+    def __init__(self, declared: Dict[str, Any], dtype: str) -> None:
+        """`declared`: contract.tensors.ArtifactTensor; `dtype`: the signature's."""
         axes = range(len(declared["shape"]))
         self._order = [int(axis) for axis in declared["order"]] or list(axes)
         self._inverse = [self._order.index(axis) for axis in axes]
         self.quantisation = None  # type: Quantisation
         if declared["quantisation"] is not None:
             self.quantisation = float(declared["quantisation"]["scale"]), int(declared["quantisation"]["zero_point"])
-        self.is_same = self.quantisation is None and self._order == list(axes)
+        self._is_narrowed = self.quantisation is None and declared["dtype"] != dtype
+        self.is_same = self.quantisation is None and not self._is_narrowed and self._order == list(axes)
         self.own = numpy.zeros(tuple(declared["shape"]), numpy.dtype(declared["dtype"]))
-        self._numbers = None if self.quantisation is None else numpy.empty(self.own.size, numpy.float32)
+        needs_scratch = self.quantisation is not None or self._is_narrowed
+        self._numbers = numpy.empty(self.own.size, numpy.dtype(dtype)) if needs_scratch else None
 
     def encode(self, real: Any) -> None:
         """From the signature's array to the file's."""
@@ -39,6 +41,10 @@ class _Tensor:
             numpy.add(numbers, zero_point, out=numbers)
             numpy.fmax(numbers, least, out=numbers)  # of NaN and a number it is the number
             numpy.minimum(numbers, most, out=numbers)
+        elif self._is_narrowed:
+            limits = numpy.iinfo(self.own.dtype)
+            numbers = self._scratch(real.shape)
+            numpy.clip(real, limits.min, limits.max, out=numbers)
         numpy.copyto(self.own, numbers.transpose(self._order), casting="unsafe")  # whole numbers, in range
 
     def decode(self, real: Any) -> None:
@@ -52,7 +58,7 @@ class _Tensor:
         real[...] = numbers.transpose(self._inverse)
 
     def _scratch(self, shape: Tuple[int, ...]) -> Any:
-        assert self._numbers is not None, "it is quantised"
+        assert self._numbers is not None, "it is computed"
         return self._numbers.reshape(shape)
 
     def _constants(self) -> Tuple[Any, ...]:
@@ -68,10 +74,10 @@ class Converter:
     A tensor that is the same on both sides is not copied: the file's array is then the slot's own.
     """
 
-    def __init__(self, artifact: Dict[str, List[Dict[str, Any]]]) -> None:
-        """`artifact`: contract.tensors.Artifact."""
-        self._inputs = [_Tensor(declared) for declared in artifact["inputs"]]
-        self._outputs = [_Tensor(declared) for declared in artifact["outputs"]]
+    def __init__(self, artifact: Dict[str, List[Dict[str, Any]]], signature: Dict[str, Any]) -> None:
+        """`artifact`: contract.tensors.Artifact; `signature`: its inputs and outputs, and whatever else."""
+        self._inputs = _tensors(artifact["inputs"], signature["inputs"])
+        self._outputs = _tensors(artifact["outputs"], signature["outputs"])
 
     @property
     def quantisation(self) -> Tuple[List[Quantisation], List[Quantisation]]:
@@ -93,6 +99,10 @@ class Converter:
         for tensor, real in zip(self._outputs, outputs):
             if not tensor.is_same:
                 tensor.decode(real)
+
+
+def _tensors(declared: Sequence[Dict[str, Any]], specs: Sequence[Dict[str, Any]]) -> List[_Tensor]:
+    return [_Tensor(tensor, spec["dtype"]) for tensor, spec in zip(declared, specs)]
 
 
 def _bound(tensors: Sequence[_Tensor], of_slot: Sequence[Any]) -> List[Any]:

@@ -36,3 +36,5 @@ def apply(draft: Draft) -> None:
         )
     computed = {place.tensor for place in places} - facts.constants.keys()
     quantise(graph, places, peaks(draft.model, computed, draft.calibration), facts)
+    if draft.target.typed:
+        draft.notices.append("int8: all that is not quantised is computed in float32 there; compare it with fp16")

@@ -118,6 +118,16 @@ def test_what_the_driver_has_printed_is_read_to_its_end_first(tmp_path: Path) ->
     assert told.value.code == "out_of_memory"
 
 
+def test_a_load_too_is_told_what_the_driver_has_printed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serving(tmp_path, {"m": old()}, start=None) as service:
+            error = await refused(service, new(nvmap_full=True))
+            assert error.code == "out_of_memory"
+            assert "nothing was loaded; the driver printed: NvMapMemAlloc" in error.message
+
+    running.run(main())
+
+
 def test_of_many_nodes_that_are_refused_the_first_are_named(tmp_path: Path) -> None:
     async def main() -> None:
         async with serving(tmp_path, {"m": old()}, start=None) as service:

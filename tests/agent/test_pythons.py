@@ -22,8 +22,8 @@ from agent.pythons import Pythons
 from contract.profile import read_profile
 
 
-def _pythons(folder: Path, *names: str | Path) -> Pythons:
-    profile = read_profile("desktop").model_copy(update={"pythons": tuple(map(str, names))})
+def _pythons(folder: Path, *names: str | Path, **changes: Any) -> Pythons:
+    profile = read_profile("desktop").model_copy(update={"pythons": tuple(map(str, names)), **changes})
     return Pythons(profile, folder / "data")
 
 
@@ -41,9 +41,9 @@ def _answering(folder: Path, *offered: dict[str, Any], name: str = "python", scr
     return _program(folder, f"{script}\necho; cat {answer}", name)
 
 
-def _reason(folder: Path, python: str | Path) -> str:
+def _reason(folder: Path, python: str | Path, **changes: Any) -> str:
     """Why `python` offers nothing; it is told of the profile's runtime."""
-    (info,) = running.run(_pythons(folder, python).runtimes())
+    (info,) = running.run(_pythons(folder, python, **changes).runtimes())
     assert (info.key, info.python, info.version) == ("ort", str(python), None)
     assert info.unavailable is not None
     return info.unavailable
@@ -106,18 +106,18 @@ def test_a_python_that_is_not_there_or_not_to_be_run(tmp_path: Path) -> None:
 
 
 def test_one_that_hangs_is_given_up_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pythons, "PROBE_DEADLINE_S", 0.3)
+    monkeypatch.setattr(pythons, "PROBE_DEADLINE_S", 0.2)  # the profile has the last word
     program = _program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
-    assert _reason(tmp_path, program) == "its probe took more than 0.3 s"
+    assert _reason(tmp_path, program, start_timeout_s=0.3) == "its probe took more than 0.3 s"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_what_a_hanging_one_has_started_is_ended_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pythons, "PROBE_DEADLINE_S", 0.3)
+    monkeypatch.setattr(pythons, "PROBE_DEADLINE_S", 0.2)
     began = time.monotonic()
     program = _program(tmp_path, f"sleep 60 & echo $! > {tmp_path}/pid; wait")
-    assert "more than 0.3 s" in _reason(tmp_path, program)
+    assert "more than 0.2 s" in _reason(tmp_path, program, start_timeout_s=0.1)
     assert time.monotonic() - began < 5.0
     assert are_gone([int((tmp_path / "pid").read_text())], within_s=1.0)
 

@@ -93,7 +93,8 @@ def test_of_modes_none_of_which_stands_out_none_is_set() -> None:
 def test_both_clocks_have_to_stand_still(cpu: bool | None, gpu: bool | None, now: str) -> None:
     unmet = {"cpu_held": "no cpufreq", "gpu_held": "no GPU: boot again"}
     clocks = by_key(advice(Facts(modes=(HIGH,), mode="MAXN_SUPER", cpu_held=cpu, gpu_held=gpu, unmet=unmet)))["clocks"]
-    assert (clocks.now, clocks.good, clocks.run) == (now, False, tuning.CLOCKS)
+    # Where one of the two is held, storing them would lose the way back.
+    assert (clocks.now, clocks.good, clocks.run) == (now, False, tuning.CLOCKS[1 if cpu or gpu else 0 :])
 
 
 def test_a_change_of_the_mode_lets_go_of_the_clocks() -> None:

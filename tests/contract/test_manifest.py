@@ -359,6 +359,18 @@ def test_an_artifact_has_what_the_signature_has() -> None:
     assert "by a scale float32 becomes int8, not int32" in refusal(example)
 
 
+def test_64_bit_integers_may_have_32_bits_in_the_file() -> None:
+    wide = {"name": "classes", "dtype": "int64", "shape": [4]}
+    sizes = {"golden/outputs.bin": {"sha256": "c" * 64, "size_bytes": 2 * 32}}
+    example = changed(score=None, files={**EXAMPLE["files"], **sizes}, artifact={**ARTIFACT, "outputs": [wide]})
+    example["signature"]["outputs"] = [wide]
+    for dtype in ("int64", "int32"):
+        example["artifact"]["outputs"] = [{**wide, "dtype": dtype}]
+        assert Manifest.model_validate(example).artifact is not None
+    example["artifact"]["outputs"] = [{**wide, "dtype": "int16"}]
+    assert "int64 becomes int16 by a scale alone" in refusal(example)
+
+
 def test_what_the_board_builds() -> None:
     example = changed(build={"precision": "fp16"})
     manifest = Manifest.model_validate(example)

@@ -1,6 +1,8 @@
 import pytest
 
-from converters.tensorrt import newest_opset, strongly_typed
+from converters.artifact import ArtifactTensor
+from converters.signature import Signature, TensorSpec
+from converters.tensorrt import artifact_of, newest_opset, strongly_typed
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,15 @@ def test_from_11_on_the_precision_is_in_the_model() -> None:
         True,
         False,
     ]
+
+
+def test_below_10_an_engine_has_no_64_bit_integers() -> None:
+    image, classes = TensorSpec("image", "float32", (1, 3, 4, 4)), TensorSpec("classes", "int64", (1,))
+    signature = Signature((image,), (classes,))
+    for version in ((8, 2, 1), (8, 6)):
+        artifact = artifact_of(signature, version)
+        assert artifact is not None
+        assert artifact.inputs == (ArtifactTensor("image", "float32", (1, 3, 4, 4)),)
+        assert artifact.outputs == (ArtifactTensor("classes", "int32", (1,)),)
+    assert [artifact_of(signature, version) for version in ((10, 3), (11,), None)] == [None] * 3
+    assert artifact_of(Signature((image,), (image,)), (8, 2)) is None

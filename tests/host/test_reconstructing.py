@@ -97,10 +97,10 @@ def test_models_that_reconstruct_no_image(tmp_path: Path, model: ModelProto, wha
 
 
 def test_what_is_no_model(tmp_path: Path) -> None:
-    (tmp_path / "m.tflite").write_bytes(b"\x1c\x00\x00\x00TFL3 and more")
+    (tmp_path / "m.pt").write_bytes(b"PK and more")
     with pytest.raises(ModelFileError) as error:
-        subject_of(tmp_path / "m.tflite")
-    assert error.value.hint == "name an .onnx file, or a folder that `host convert` wrote"
+        subject_of(tmp_path / "m.pt")
+    assert error.value.hint == "name an .onnx or .tflite file, or a folder that `host convert` wrote"
     with pytest.raises(ModelFileError, match="No such file"):
         subject_of(tmp_path / "gone.onnx")
     with pytest.raises(InputError, match="a folder without a converted model"):

@@ -12,6 +12,8 @@ from pathlib import Path
 import live
 import pytest
 import tensorrt_boards
+import zoo
+from onnx import TensorProto, helper
 from told import Told
 
 from compression.example import write_example
@@ -115,6 +117,21 @@ def test_from_the_model_to_the_row(board: str, version: str, stand_ins: Path, ex
         assert row.stopped_models == (("m",) if shared else ())
 
 
+@pytest.mark.parametrize(("board", "version"), [("jetson-nano", "8.2"), ("orin-nano", "8.6"), ("orin-nano", "10.3")])
+def test_64_bit_integers_come_out_of_every_version(
+    board: str, version: str, stand_ins: Path, example: Path, tmp_path: Path
+) -> None:
+    """Below TensorRT 10 an engine has none: the worker makes them of 32 bits."""
+    nodes = [helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0)]
+    wide = zoo.tensor("y", (1, 8, 8), TensorProto.INT64)
+    model = zoo.save(zoo.model(nodes, [zoo.tensor("x", (1, 3, 8, 8))], [wide]), tmp_path, "argmax.onnx")
+    with running(tmp_path, stand_ins, example, board, version) as found:
+        bundle = make(Request(model, {}, precision="fp32"), found.profile, lambda step: None)
+        assert (bundle.manifest.artifact is not None) == version.startswith("8.")
+        activation = deploy(found.client, "m", bundle, Told(), lambda: found.store)
+        assert activation.sqnr_db is None
+
+
 @pytest.mark.parametrize(("board", "version"), [("orin-nano", "10.3"), ("desktop-tensorrt", "11")])
 def test_every_precision_of_the_profile(
     board: str, version: str, stand_ins: Path, example: Path, tmp_path: Path
@@ -131,9 +148,11 @@ def test_every_precision_of_the_profile(
     assert len(keys) == 4
 
 
-def test_int8_is_refused_for_a_nano_with_the_reason_and_without_images_everywhere(example: Path) -> None:
+def test_int8_is_refused_for_a_nano_with_the_reason_and_without_images_everywhere(tmp_path: Path) -> None:
+    model = zoo.save(zoo.convolution(), tmp_path)  # it brings no good images, which would do
+
     def asked(board: str) -> None:
-        make(Request(example / MODEL, {}, precision="int8"), read_profile(board), lambda step: None)
+        make(Request(model, {}, precision="int8"), read_profile(board), lambda step: None)
 
     with pytest.raises(InputError, match=r"SM 5\.3") as refused:
         asked("jetson-nano")

@@ -16,7 +16,7 @@ Options, each a fault to test a supervisor with, but for those of the board; run
     build_delay_ms  a build takes so long                       build_lines     and says so many lines, spread over it
     build_thread    these from a thread of its own              fail_build      raises BuildFailedError in the end
     crash_on_build  dies by SIGSEGV in the end                  kill_on_build   dies by SIGKILL in the end
-    nvmap_full      as fail_build, and prints what a Jetson prints then
+    nvmap_full      as fail_build, or the same of a load, and prints what a Jetson prints then
 """
 
 import json
@@ -132,6 +132,9 @@ class NullRuntime(Runtime):
         time.sleep(self._faults.get("load_delay_ms", 0) / 1000.0)
         if self._faults.get("crash_on_load"):
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self._faults.get("nvmap_full"):
+            os.write(2, OUT_OF_NVMAP)
+            raise LoadFailedError("nothing was loaded", "take the option nvmap_full away")
         try:
             model = _read(path)
         except _BROKEN as error:

@@ -41,7 +41,9 @@ class TensorRtRuntime(Runtime):
         return self._tensorrt.version
 
     def architecture(self) -> str:
-        return "sm_%d%d" % self._device.compute_capability
+        capability = "sm_%d%d" % self._device.compute_capability
+        # Of PCs, other GPUs of one capability may not take each other's engines (NVIDIA/TensorRT#3829).
+        return capability if self._device.is_integrated else "%s %s" % (capability, self._device.name)
 
     def parse(self, source: str) -> List[Problem]:
         return parse(self._tensorrt, source)
@@ -108,10 +110,12 @@ class TensorRtRuntime(Runtime):
             raise _failed("a run failed on the GPU", error, RunFailedError) from error
 
     def close(self) -> None:
-        if self._execution is not None:
-            self._execution.close()
-            self._execution = None
-        self._cuda.close()
+        execution, self._execution = self._execution, None
+        try:
+            if execution is not None:
+                execution.close()
+        finally:
+            self._cuda.close()
 
 
 def create() -> Runtime:

@@ -4,8 +4,8 @@ import numpy as np
 
 from converters.tflite.layout import Order, channels_last, same_elements
 from converters.tflite.lowering import MAX_RANK, Lowering, Value
-from converters.tflite.operators.convolution import activation_code, depthwise_kernel
-from converters.tflite.program import Activation, Array, Bias, Constant, Correctable, Weights
+from converters.tflite.operators.convolution import activation_code, emit_depthwise, walking
+from converters.tflite.program import Activation, Array, Constant, Correctable
 
 
 def _binary(lowering: Lowering) -> None:
@@ -68,27 +68,22 @@ def _affine(lowering: Lowering) -> None:
     channels = value.tensor.shape[-1] if rank else 1
     clip = lowering.clip()
     output = lowering.give(value.order, clip=clip)
-    kernel = np.broadcast_to(scale, channels).astype(np.float32).reshape(channels, 1, 1, 1)
-    weights = Weights(lowering.named("kernel"), kernel, depthwise_kernel, axis=3)
     source, target = value.tensor, output
     if rank != 4:
         rows = int(np.prod(value.tensor.shape)) // channels
         source = lowering.reshape(value.tensor, (1, 1, rows, channels))
         target = lowering.between(f"{output.name}/image", (1, 1, rows, channels), like=output)
         target.clipped = output.clipped
-    bias = Bias(lowering.named("bias"), np.broadcast_to(shift, channels).astype(np.float32), source, weights)
-    lowering.emit(
-        "DEPTHWISE_CONV_2D",
-        [source, weights, bias],
+    kernel = np.broadcast_to(scale, channels).astype(np.float32).reshape(channels, 1, 1, 1)
+    emit_depthwise(
+        lowering,
+        source,
         target,
+        kernel,
+        np.broadcast_to(shift, channels),
+        walking(same=False),
+        activation_code(clip),
         _correctable(lowering, value, channels),
-        padding=1,
-        stride_h=1,
-        stride_w=1,
-        dilation_h_factor=1,
-        dilation_w_factor=1,
-        depth_multiplier=1,
-        fused_activation_function=activation_code(clip),
     )
     lowering.copy(target, output)
 

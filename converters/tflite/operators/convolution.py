@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from converters.tflite.lowering import Clip, Lowering
-from converters.tflite.operators.windows import Window, padded
+from converters.tflite.operators.windows import Pair, Window, padded
 from converters.tflite.program import Activation, Array, Bias, Correctable, Weights
 
 
@@ -23,13 +23,7 @@ def _conv(lowering: Lowering) -> None:
     same = window.is_same(image.shape[1:3], results)
     source = image if same else padded(lowering, image, window.needed(image.shape[1:3], results))
     output = lowering.give_image((1, *results, kernel.shape[0]), clip)
-    options: dict[str, Any] = {
-        "padding": 0 if same else 1,
-        "stride_h": window.strides[0],
-        "stride_w": window.strides[1],
-        "dilation_h_factor": window.dilations[0],
-        "dilation_w_factor": window.dilations[1],
-    }
+    options = walking(same, window.strides, window.dilations)
     layer = _Layer(lowering, kernel, bias, options, clip)
     if groups > 1 and groups == image.shape[3]:
         layer.depthwise(source, output)
@@ -55,27 +49,16 @@ class _Layer:
         self.activation = activation_code(clip)
 
     def whole(self, source: Activation, output: Activation) -> None:
-        node = self.lowering.node
-        names = ("strides", "dilations", "pads", "auto_pad", "group", "kernel_shape")
-        attributes = {name: node.attributes[name] for name in names if name in node.attributes}
-        self._emit(source, output, self.kernel, self.bias, Correctable("Conv", node.inputs[0], attributes, 1))
+        self._emit(source, output, self.kernel, self.bias, self._correctable())
 
     def depthwise(self, source: Activation, output: Activation) -> None:
-        """Output channel c * multiplier + i is the i-th of input channel c, in ONNX and in TFLite."""
-        node = self.lowering.node
-        weights = Weights(self.lowering.named("kernel"), self.kernel, depthwise_kernel, axis=3)
-        bias = Bias(self.lowering.named("bias"), self.bias, source, weights)
-        names = ("strides", "dilations", "pads", "auto_pad", "group", "kernel_shape")
-        attributes = {name: node.attributes[name] for name in names if name in node.attributes}
-        self.lowering.emit(
-            "DEPTHWISE_CONV_2D",
-            [source, weights, bias],
-            output,
-            Correctable("Conv", node.inputs[0], attributes, 1),
-            **self.options,
-            depth_multiplier=self.kernel.shape[0] // source.shape[3],
-            fused_activation_function=self.activation,
+        emit_depthwise(
+            self.lowering, source, output, self.kernel, self.bias, self.options, self.activation, self._correctable()
         )
+
+    def _correctable(self) -> Correctable:
+        node = self.lowering.node
+        return Correctable("Conv", node.inputs[0], node.attributes, 1)
 
     def grouped(self, source: Activation, output: Activation, groups: int) -> None:
         """The runtimes of 2021 know no groups, nor does the Edge TPU: the channels are split and put together again."""
@@ -109,12 +92,50 @@ class _Layer:
         )
 
 
+def emit_depthwise(
+    lowering: Lowering,
+    source: Activation,
+    output: Activation,
+    kernel: Array,
+    bias: Array,
+    options: dict[str, Any],
+    activation: int = 0,
+    correctable: Correctable | None = None,
+    step: float | None = None,
+) -> None:
+    """Of a kernel [outputs, 1, (height,) width]: output c * multiplier + i is the i-th of input channel c, in ONNX and
+    in TFLite. `step`: see Weights.
+    """
+    weights = Weights(lowering.named("kernel"), kernel, _outputs_last, axis=3, step=step)
+    shift = Bias(lowering.named("bias"), np.asarray(bias, np.float32), source, weights)
+    lowering.emit(
+        "DEPTHWISE_CONV_2D",
+        [source, weights, shift],
+        output,
+        correctable,
+        **options,
+        depth_multiplier=kernel.shape[0] // source.shape[3],
+        fused_activation_function=activation,
+    )
+
+
+def walking(same: bool, strides: Pair = (1, 1), dilations: Pair = (1, 1)) -> dict[str, Any]:
+    """The options that a convolution walks by; `same`: padded as TFLite does it, or not at all."""
+    return {
+        "padding": 0 if same else 1,
+        "stride_h": strides[0],
+        "stride_w": strides[1],
+        "dilation_h_factor": dilations[0],
+        "dilation_w_factor": dilations[1],
+    }
+
+
 def _outputs_first(kernel: Array) -> Array:
     """[outputs, height, width, inputs]"""
     return _with_height(kernel).transpose(0, 2, 3, 1)
 
 
-def depthwise_kernel(kernel: Array) -> Array:
+def _outputs_last(kernel: Array) -> Array:
     """[1, height, width, outputs]"""
     return _with_height(kernel).transpose(1, 2, 3, 0)
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from converters.tflite.layout import straight
 from converters.tflite.lowering import Lowering, Value
+from converters.tflite.operators.convolution import emit_depthwise, walking
 from converters.tflite.operators.windows import Pair, Window, padded
 from converters.tflite.program import Activation, Array
 
@@ -29,8 +30,9 @@ def _max_pool(lowering: Lowering) -> None:
 def _average_pool(lowering: Lowering) -> None:
     """https://onnx.ai/onnx/operators/onnx__AveragePool.html.
 
-    TFLite's SAME leaves padding out of the mean. For any other padding that is to be left out, zeros are padded, and
-    the mean is multiplied by how much more it should have been.
+    TFLite's SAME leaves padding out of the mean. For any other padding that is to be left out, zeros are padded, a
+    convolution takes the mean (AVERAGE_POOL_2D would round it on the coarser grid of its input), and it is multiplied
+    by how much more it should have been.
     """
     node = lowering.node
     image, window, results = _window(lowering)
@@ -45,8 +47,10 @@ def _average_pool(lowering: Lowering) -> None:
         _emit(lowering, "AVERAGE_POOL_2D", source, output, window, same)
     else:
         output = lowering.give_image((1, *results, image.shape[3]))
-        mean = lowering.between(f"{output.name}/mean", output.shape, like=image)
-        _emit(lowering, "AVERAGE_POOL_2D", source, mean, window, same)
+        mean = lowering.between(f"{output.name}/mean", output.shape, like=output)
+        area = window.size[0] * window.size[1]
+        kernel = np.full((image.shape[3], 1, *window.size), 1 / area, np.float32)
+        emit_depthwise(lowering, source, mean, kernel, np.zeros(image.shape[3]), walking(False, window.strides))
         by = lowering.operand("share", factor.reshape(1, *results, 1))
         lowering.emit("MUL", [mean, by], output, fused_activation_function=0)
     lowering.end_image(output)
@@ -70,6 +74,12 @@ def _window(lowering: Lowering) -> tuple[Activation, Window, Pair]:
     if window.dilations != (1, 1):
         raise node.refuse("its window is dilated", "pool without dilation")
     shape = (1, *lowering.output_shape()[2:])[-2:]
+    for axis in (0, 1):
+        if (shape[axis] - 1) * window.strides[axis] >= image.shape[1 + axis] + window.pads[axis][0]:
+            raise node.refuse(
+                "with ceil_mode its last window would start behind the image, which ONNX leaves out in some versions",
+                "pool without ceil_mode, and pad before it if need be",
+            )
     return image, window, (shape[0], shape[1])
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from converters.tflite.layout import NHWC, places, straight
 from converters.tflite.lowering import Clip, Lowering, Value
 from converters.tflite.network import Network, Node
-from converters.tflite.operators.convolution import activation_code
+from converters.tflite.operators.convolution import activation_code, walking
 from converters.tflite.program import Activation, Array, Bias, Correctable, Weights
 
 
@@ -108,11 +108,7 @@ def _as_convolution(
         [image, weights, bias],
         target,
         correctable,
-        padding=1,
-        stride_h=1,
-        stride_w=1,
-        dilation_h_factor=1,
-        dilation_w_factor=1,
+        **walking(same=False),
         fused_activation_function=code,
     )
     lowering.copy(target, output)

@@ -15,8 +15,8 @@ from converters.reference import OnnxReference
 from converters.tflite.layout import NHWC
 from converters.tflite.lowering import Lowering
 from converters.tflite.network import Node
-from converters.tflite.operators.convolution import depthwise_kernel
-from converters.tflite.program import Activation, Bias, Weights
+from converters.tflite.operators.convolution import emit_depthwise, walking
+from converters.tflite.program import Activation
 
 Places = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -126,20 +126,8 @@ def _smooth(lowering: Lowering, image: Activation, factors: tuple[int, int]) -> 
     kernel = np.outer(*taps).astype(np.float32)
     whole = np.broadcast_to(kernel, (channels, 1, *kernel.shape))
     # All weights are 1, 2 or 4 times the least: 31, 62 and 124 steps are exact.
-    weights = Weights(lowering.named("blur"), whole, depthwise_kernel, axis=3, step=float(kernel.min()) / 31)
-    bias = Bias(lowering.named("bias"), np.zeros(channels, np.float32), repeated, weights)
-    lowering.emit(
-        "DEPTHWISE_CONV_2D",
-        [repeated, weights, bias],
-        blurred,
-        padding=0,
-        stride_h=1,
-        stride_w=1,
-        dilation_h_factor=1,
-        dilation_w_factor=1,
-        depth_multiplier=1,
-        fused_activation_function=0,
-    )
+    step = float(kernel.min()) / 31
+    emit_depthwise(lowering, repeated, blurred, whole, np.zeros(channels), walking(same=True), step=step)
     present = np.outer(*(_present(tap, size) for tap, size in zip(taps, shape[1:3], strict=True)))
     share = lowering.operand("border", (1 / present)[None, :, :, None])
     lowering.emit("MUL", [blurred, share], output, fused_activation_function=0)

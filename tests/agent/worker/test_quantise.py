@@ -24,15 +24,20 @@ def declared(
     return {"name": "t", "dtype": dtype, "shape": list(shape), "order": order or [], "quantisation": quantisation}
 
 
+def converter_of(inputs: list[dict[str, Any]], outputs: list[dict[str, Any]], dtype: str = "float32") -> Converter:
+    signature = {"inputs": [{"dtype": dtype}] * len(inputs), "outputs": [{"dtype": dtype}] * len(outputs)}
+    return Converter({"inputs": inputs, "outputs": outputs}, signature)
+
+
 def encoded(tensor: dict[str, Any], real: NDArray[Any]) -> NDArray[Any]:
-    converter = Converter({"inputs": [tensor], "outputs": [tensor]})
+    converter = converter_of([tensor], [tensor], str(real.dtype))
     ((own,), _) = converter.bound([real], [real])
     converter.encode([real])
     return np.asarray(own)
 
 
 def decoded(tensor: dict[str, Any], integers: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    converter = Converter({"inputs": [tensor], "outputs": [tensor]})
+    converter = converter_of([tensor], [tensor], "float32" if tensor["quantisation"] else tensor["dtype"])
     real = np.full(shape, 77, np.float32)
     (_, (own,)) = converter.bound([real], [real])
     own[...] = integers
@@ -90,7 +95,7 @@ def test_without_a_scale_the_axes_alone_change(dtype: str) -> None:
     real = np.arange(24).reshape(1, 2, 3, 4).astype(dtype)
     tensor = declared((1, 3, 4, 2), dtype, NCHW_TO_NHWC)
     np.testing.assert_array_equal(encoded(tensor, real), real.transpose(0, 2, 3, 1))
-    converter = Converter({"inputs": [tensor], "outputs": [tensor]})
+    converter = converter_of([tensor], [tensor])
     back = np.zeros_like(real)
     (_, (own,)) = converter.bound([real], [back])
     own[...] = real.transpose(0, 2, 3, 1)
@@ -98,10 +103,26 @@ def test_without_a_scale_the_axes_alone_change(dtype: str) -> None:
     np.testing.assert_array_equal(back, real)
 
 
+@pytest.mark.parametrize("order", [[], [1, 0]])
+def test_int64_where_the_file_has_int32(order: list[int]) -> None:
+    tensor = declared((3, 2), "int32", order)
+    real = np.array([[-(2**40), -1], [0, 7], [2**31 - 1, 2**31]], np.int64)
+    slot = real.T.copy() if order else real
+    converter = converter_of([tensor], [tensor], "int64")
+    back = np.zeros_like(slot)
+    ((taken,), (given,)) = converter.bound([slot], [back])
+    assert taken.dtype == given.dtype == np.int32
+    converter.encode([slot])
+    np.testing.assert_array_equal(taken, np.clip(real, -(2**31), 2**31 - 1))
+    given[...] = [[1, 2], [3, 4], [-5, 6]]
+    converter.decode([back])
+    np.testing.assert_array_equal(back.T if order else back, given)
+
+
 @pytest.mark.parametrize("order", [[], [0, 1]])
 def test_one_that_is_the_same_on_both_sides_is_not_copied(order: list[int]) -> None:
     same, other = declared((2, 3), "float32", order), declared((2, 3), by=(1.0, 0))
-    converter = Converter({"inputs": [same, other], "outputs": [other, same]})
+    converter = converter_of([same, other], [other, same])
     slot = [np.zeros((2, 3), np.float32) for _ in range(4)]
     (given_same, given_other), (taken_other, taken_same) = converter.bound(slot[:2], slot[2:])
     assert given_same is slot[0]
@@ -118,7 +139,7 @@ def test_one_that_is_the_same_on_both_sides_is_not_copied(order: list[int]) -> N
 
 
 def test_slots_share_the_file_s_arrays() -> None:
-    converter = Converter({"inputs": [declared((1, 4), by=(1.0, 0))], "outputs": [declared((1, 4), by=(1.0, 0))]})
+    converter = converter_of([declared((1, 4), by=(1.0, 0))], [declared((1, 4), by=(1.0, 0))])
     slots = [([np.zeros((1, 4), np.float32)], [np.zeros((1, 4), np.float32)]) for _ in range(2)]
     (first, _), (second, _) = (converter.bound(*slot) for slot in slots)
     assert first[0] is second[0]
@@ -132,7 +153,7 @@ def test_scalars() -> None:
 def test_a_conversion_allocates_next_to_nothing() -> None:
     real = np.ones((1, 3, 256, 256), np.float32)
     tensor = declared((1, 256, 256, 3), "int8", NCHW_TO_NHWC, (0.01, 4))
-    converter = Converter({"inputs": [tensor], "outputs": [tensor]})
+    converter = converter_of([tensor], [tensor])
     converter.encode([real])
     converter.decode([real])
     tracemalloc.start()
