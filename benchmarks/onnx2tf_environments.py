@@ -1,4 +1,4 @@
-"""onnx2tf (https://github.com/PINTO0309/onnx2tf, MIT), each version in an environment of its own under .environments/."""
+"""onnx2tf (https://github.com/PINTO0309/onnx2tf), each version in an environment of its own under .environments/."""
 
 import fcntl
 import os
@@ -27,6 +27,8 @@ class Onnx2tf:
     version: str
     python: str
     size_bytes: int
+    path: None = None
+    """It imports nothing of ours."""
 
     @property
     def name(self) -> str:
@@ -71,9 +73,8 @@ class Onnx2tf:
         return str(found[-1]) if found else str(on_path)
 
 
-# The last for the Python of this project, which is the last that always goes through TensorFlow, and the newest.
-LAST_OF_TENSORFLOW = Onnx2tf("1.29.24", "3.11", 2_600_000_000)
-NEWEST = Onnx2tf("2.6.9", "3.12", 700_000_000)
+# The last for Python 3.11, by TensorFlow's converter; the newest, which writes the file itself unless told otherwise.
+VERSIONS = (Onnx2tf("1.29.24", "3.11", 2_600_000_000), Onnx2tf("2.6.9", "3.12", 700_000_000))
 
 
 def _patch(interpreter: Path) -> int:

@@ -3,7 +3,7 @@
 python benchmarks/process_cost.py LOG COMMAND... -> {"status": ..., "wall_s": ..., "peak_bytes": ...}
 
 A small process of its own starts the command, for Linux counts what the starter holds as the started one's too
-(exec_mmap in fs/exec.c); it and what it started in turn count by the largest of them. What the command says goes to LOG.
+(exec_mmap in fs/exec.c). Of the processes that the command starts in turn the largest counts. All it says goes to LOG.
 """
 
 import json
