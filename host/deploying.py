@@ -22,6 +22,9 @@ NEEDS_BOARD = "build_needs_board"
 TAKEN = "accelerator_taken"
 """An agent's error: another model has the accelerator, which one model has at a time."""
 
+FAR_THRESHOLD = 2.0
+"""A factor beyond which a board's threshold is told apart: in int8 TFLite the example moves by 13 %."""
+
 MayDo = Callable[[str], bool]
 """Asked with the board's own words; whether the user lets it do that to other models."""
 
@@ -82,6 +85,18 @@ def _permitted(
             if flag in granted or not may(error.message):
                 raise
             granted[flag] = True
+
+
+def doubts(activation: Activation) -> tuple[str, ...]:
+    """What a user should look at before the board's decisions are trusted."""
+    here, there = activation.threshold_board, activation.threshold_model
+    if here is None or there is None or not (here > 0 and there > 0):
+        return ()
+    factor = here / there
+    if 1 / FAR_THRESHOLD <= factor <= FAR_THRESHOLD:
+        return ()
+    what = f"the board's threshold is {factor:.3g} times the model's own: its scores are others than in training"
+    return (f"{what}; see what it finds there: host evaluate --board",)
 
 
 def push(client: AgentClient, bundle: Bundle, progress: Progress) -> int:

@@ -151,6 +151,9 @@ def _asked(progress: "Progress", stop_others: bool, replace: bool) -> tuple["May
 
 
 def _tell(activation: "Activation", board: str, notices: tuple[str, ...], as_json: bool) -> None:
+    from host.deploying import doubts
+
+    notices = (*notices, *doubts(activation))
     if as_json:
         output.say_json({"board": board, "notices": notices, **activation.model_dump(mode="json")})
         return

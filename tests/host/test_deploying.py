@@ -9,12 +9,12 @@ import pytest
 import zoo
 from told import Told
 
-from contract.api import BenchRequest, ModelState
+from contract.api import Activation, BenchRequest, ModelState
 from contract.profile import read_profile
 from host.bundle import Bundle
 from host.client import AgentClient
 from host.converting import Request, make
-from host.deploying import deploy, push, rollback
+from host.deploying import deploy, doubts, push, rollback
 from host.errors import BoardError, DoesNotRunError, ResultsError
 from host.store import Store
 
@@ -235,3 +235,16 @@ def test_what_the_builder_says_is_told(small: AgentClient) -> None:
     assert set(told.details) <= {f"line {number} of 8" for number in range(1, 9)}
     assert len(set(told.details)) > 2
     assert "small: building the engine: the board has none of this model yet" in told.stages
+
+
+@pytest.mark.parametrize(
+    ("board", "model", "factor"),
+    [(1.9, 1.0, None), (0.51, 1.0, None), (None, 1.0, None), (1.0, None, None), (3.2, 1.0, "3.2"), (0.1, 1.0, "0.1")],
+)
+def test_a_threshold_far_from_the_models_is_a_doubt(
+    board: float | None, model: float | None, factor: str | None
+) -> None:
+    activation = Activation.model_construct(threshold_board=board, threshold_model=model)
+    told = doubts(activation)
+    assert len(told) == (factor is not None)
+    assert all(f"is {factor} times the model's own" in each for each in told)
