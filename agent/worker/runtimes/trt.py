@@ -41,9 +41,12 @@ class TensorRtRuntime(Runtime):
         return self._tensorrt.version
 
     def architecture(self) -> str:
-        capability = "sm_%d%d" % self._device.compute_capability
         # Of PCs, other GPUs of one capability may not take each other's engines (NVIDIA/TensorRT#3829).
-        return capability if self._device.is_integrated else "%s %s" % (capability, self._device.name)
+        return self._capability if self._device.is_integrated else "%s %s" % (self._capability, self._device.name)
+
+    @property
+    def _capability(self) -> str:
+        return "sm_%d%d" % self._device.compute_capability
 
     def parse(self, source: str) -> List[Problem]:
         return parse(self._tensorrt, source)
@@ -80,7 +83,7 @@ class TensorRtRuntime(Runtime):
         assert self._execution is not None, "load comes first"
         return {
             "device": "%s, %s, CUDA %d.%d"
-            % (self._device.name, self.architecture(), self._device.driver // 1000, self._device.driver % 1000 // 10),
+            % (self._device.name, self._capability, self._device.driver // 1000, self._device.driver % 1000 // 10),
             "cuda_binding": self._cuda.binding,
             "host_buffers": str(self._execution.choice),
             "scratch_bytes": str(self._execution.scratch_bytes),

@@ -43,9 +43,8 @@ def build(tensorrt: TensorRt, order: Order, say: Callable[[str], None]) -> None:
     """Writes the engine, and the tiny one beside it. ModelRefusedError, BuildFailedError, OutOfMemoryError."""
     tensorrt.log.say = say
     try:
-        # The tiny one first: where nothing can be built at all, that is known in seconds.
-        tiny, _ = _engine(tensorrt, lambda parser: parser.parse(TINY_MODEL), order._replace(precision="fp32"), say)
         engine, names = _engine(tensorrt, lambda parser: parser.parse_from_file(order.source), order, say)
+        tiny, _ = _engine(tensorrt, lambda parser: parser.parse(TINY_MODEL), order._replace(precision="fp32"), say)
     finally:
         tensorrt.log.say = None
     _write(_beside(order.target, TINY_ENGINE), tiny)
