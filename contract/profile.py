@@ -84,6 +84,12 @@ class Profile(Contract):
     refused_precisions: dict[str, str] = {}
 
     @model_validator(mode="after")
+    def _makes_room_for_one_owner(self) -> Self:
+        if self.one_owner and not (self.switching == "stop-first" and self.shares_memory):
+            raise ValueError("an accelerator with one_owner needs switching = 'stop-first' and shares_memory = true")
+        return self
+
+    @model_validator(mode="after")
     def _a_tolerance_per_precision(self) -> Self:
         if set(self.tolerance_db) != set(self.precisions):
             raise ValueError(

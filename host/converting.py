@@ -186,11 +186,14 @@ def _check_options(request: Request, profile: Profile) -> None:
     """InputError for one that a conversion for these boards has no use for."""
     request.use.check(profile)
     for name in _OF_TFLITE:
-        if getattr(request, name) is not None and profile.runtime != "tflite":
-            raise InputError(
-                f"{_CONVERSION_OPTIONS[name]} is for int8 TFLite, and {profile.title} runs {profile.runtime}",
-                "leave it out",
-            )
+        if getattr(request, name) is None:
+            continue
+        option = _CONVERSION_OPTIONS[name]
+        if profile.runtime != "tflite":
+            why = f"{option} is for int8 TFLite, and {profile.title} runs {profile.runtime}"
+            raise InputError(why, "leave it out")
+        if request.model.suffix.lower() == ".tflite":
+            raise InputError(f"{option} comes too late: {request.model.name} is int8 already", "leave it out")
 
 
 def _runtime_options(request: Request, profile: Profile) -> dict[str, str | int | float | bool]:

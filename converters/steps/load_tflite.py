@@ -49,9 +49,8 @@ def _tensor(tensor: Tensor) -> ArtifactTensor:
             f"the tensor {tensor.name!r} has the shape {list(tensor.shape)}, a part of which is left open",
             "convert it again with the sizes fixed",
         )
-    return ArtifactTensor(
-        tensor.name, tensor.dtype, tensor.shape, scale=tensor.scales[0], zero_point=tensor.zero_points[0]
-    )
+    zero_point = tensor.zero_points[0] if tensor.zero_points else 0  # of a vector left out, as the interpreter has it
+    return ArtifactTensor(tensor.name, tensor.dtype, tensor.shape, scale=tensor.scales[0], zero_point=zero_point)
 
 
 def _as_floats(tensors: Sequence[ArtifactTensor]) -> tuple[TensorSpec, ...]:

@@ -1,7 +1,7 @@
 """Write the model as full-int8 TFLite, for the Edge TPU's compiler and for any CPU with TFLite."""
 
 from converters.draft import Draft
-from converters.errors import NeedsCalibrationError
+from converters.errors import NeedsCalibrationError, UnfitFileError
 from converters.tflite import gate
 from converters.tflite.conversion import convert
 from converters.tflite.interpreter import INSTALL, NotInstalledError
@@ -30,6 +30,10 @@ def apply(draft: Draft) -> None:
         draft.layers = layer_errors(draft.model, written, draft.calibration[:_COMPARED])
     except NotInstalledError:
         draft.notices.append(f"int8: not compared with the original; to have it compared, {INSTALL}")
+    except (ValueError, RuntimeError) as error:  # the two that the interpreter throws
+        raise UnfitFileError(
+            f"TFLite does not run the file: {error}", "this is a defect of boardfit: please report it with the model"
+        ) from error
     worst = sorted(draft.layers, key=lambda layer: layer.sqnr_db)[:_WORST]
     if worst:
         named = ", ".join(f"{layer.name} ({layer.operator}) {layer.sqnr_db:.1f} dB" for layer in worst)

@@ -8,6 +8,7 @@ from onnx import ModelProto
 from converters.artifact import Artifact, ArtifactTensor
 from converters.golden import Case
 from converters.int8_options import Int8Options
+from converters.tflite.aliasing import keep_apart
 from converters.tflite.calibration import mean_errors, ranges_of
 from converters.tflite.fold import fold
 from converters.tflite.joining import join
@@ -45,6 +46,7 @@ def convert(model: ModelProto, cases: Sequence[Case], options: Int8Options) -> W
     tensors = [tensor.source for tensor in program.activations if tensor.source is not None]
     ranges = ranges_of(model, tensors, cases, options)
     join(program, ranges)
+    keep_apart(program)
     grids = grids_of(program, ranges)
     errors = mean_errors(model, differences_of(program, grids), cases) if options.bias_correction else {}
     contents = quantised(program, grids, errors)

@@ -226,7 +226,7 @@ def _before_conv(network: Network, affine: Node, conv: Node) -> bool:
 def _set_constant(network: Network, node: Node, index: int, value: NDArray[np.float64]) -> None:
     """The node's own: others may share the one that it had."""
     name = f"{node.label}/{'kernel' if index == 1 else 'bias'}"
-    while name in network.shapes and name not in network.constants:
+    while name in network.shapes or name in network.constants:
         name += "'"
     network.constants[name] = np.asarray(value, np.float32)
     network.shapes[name] = network.constants[name].shape

@@ -68,6 +68,7 @@ class Lowering:
     _values: dict[str, Value] = field(default_factory=dict)
     _done: set[int] = field(default_factory=set)
     _names: set[str] = field(default_factory=set)
+    _reshaped: dict[tuple[int, Shape], Activation] = field(default_factory=dict)
 
     # What there is
 
@@ -126,7 +127,12 @@ class Lowering:
         """The same elements under another shape; no operator where it is the same."""
         if tensor.shape == shape:
             return tensor
-        output = self.between(f"{tensor.name}/{'x'.join(map(str, shape))}", shape, like=tensor)
+        known = self._reshaped.get((id(tensor), shape))
+        if known is not None:
+            return known
+        output = self._reshaped[id(tensor), shape] = self.between(
+            f"{tensor.name}/{'x'.join(map(str, shape))}", shape, like=tensor
+        )
         self._reshape(tensor, output)
         return output
 
@@ -197,7 +203,7 @@ class Lowering:
         if rank == 4:
             return self.give(NHWC, clip=clip, like=like, fusing=fusing)
         line = self.give(channels_last(rank), clip=clip, like=like, fusing=fusing)
-        image = self.between(f"{line.name}/image", shape, like=line)
+        image = self.between(f"{line.name}/image", (line.shape[0], *shape[1:]), like=line)
         image.clipped = line.clipped
         return image
 
@@ -310,6 +316,8 @@ class Lowering:
         self.emit("RESHAPE", [tensor, self.integers("shape", output.shape)], output, new_shape=output.shape)
 
     def _check(self, tensor: Activation) -> None:
+        if not tensor.shape:
+            raise self.node.refuse("it gives one number without axes", "keep an axis of size 1")
         if sum(size > 1 for size in tensor.shape) > 3:
             raise self.node.refuse(
                 f"a tensor of the shape {list(tensor.shape)} has more than three axes above 1",

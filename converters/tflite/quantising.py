@@ -30,6 +30,11 @@ _LARGEST = 127
 _LEAST_SCALE = 1e-20
 """Below it products of scales leave what float32 can say; so small a range is as good as none."""
 _LARGEST_BIAS = 2**30
+_SUMS = ("ADD", "SUB")
+_LEAST_OF_SUM = 2 / 2**20 * 1.001
+"""Of the coarser input's scale, what that of a sum is at least: below it runtimes up to 2.14 abort the process, whose
+kernels allow a multiplier below 1 alone (QuantizeMultiplierSmallerThanOneExp; tensorflow/lite/kernels/add.cc, sub.cc).
+"""
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,28 @@ def grids_of(program: Program, ranges: Mapping[str, Range]) -> dict[int, Grid]:
             low, high = ranges[tensor.source]
             known = spans.get(root, (0.0, 0.0))
             spans[root] = min(known[0], low), max(known[1], high)
-    return {root: grid_of(*span) for root, span in spans.items()} | fixed
+    grids = {root: grid_of(*span) for root, span in spans.items()} | fixed
+    for operator in program.operators:
+        if operator.builtin in _SUMS:
+            root = id(operator.outputs[0].root)
+            least = _LEAST_OF_SUM * max(_scale_of(tensor, grids) for tensor in operator.inputs)
+            if grids[root].scale < least:
+                grids[root] = Grid(float(np.float32(least)), grids[root].zero_point)
+    return grids
+
+
+def _scale_of(tensor: Tensor, grids: Mapping[int, Grid]) -> float:
+    if isinstance(tensor, Activation):
+        return grids[id(tensor.root)].scale
+    assert isinstance(tensor, Constant), "a sum has no other"
+    return _grid_of_constant(tensor, grids).scale
+
+
+def _grid_of_constant(constant: Constant, grids: Mapping[int, Grid]) -> Grid:
+    if constant.like is not None:
+        return grids[id(constant.like.root)]
+    values = constant.values.astype(np.float64)
+    return grid_of(float(values.min(initial=0)), float(values.max(initial=0)))
 
 
 def quantised(program: Program, grids: Mapping[int, Grid], errors: Mapping[str, NDArray[np.float64]]) -> Contents:
@@ -229,10 +255,7 @@ class _Quantising:
 
     def _constant(self, constant: Constant) -> Stored:
         values = constant.values.astype(np.float64)
-        if constant.like is None:
-            grid = grid_of(float(values.min(initial=0)), float(values.max(initial=0)))
-        else:
-            grid = self._grids[id(constant.like.root)]
+        grid = _grid_of_constant(constant, self._grids)
         integers = np.clip(np.round(values / grid.scale) + grid.zero_point, -128, 127)
         if constant.lowest:
             integers = np.full_like(integers, -128)

@@ -141,3 +141,21 @@ def test_a_file_with_an_impossible_name_is_broken(shelf: Shelf) -> None:
     shelf("A Board", GOOD)
     with pytest.raises(BrokenProfileError, match="name"):
         read_profile("A Board")
+
+
+OWNER = """
+[one_owner]
+option = "delegate"
+value = "edgetpu"
+device = "sys/class/apex/apex_0"
+"""
+
+
+def test_an_accelerator_with_one_owner_needs_room_made_for_it(shelf: Shelf) -> None:
+    shelf("board", GOOD + OWNER)
+    with pytest.raises(BrokenProfileError, match="needs switching = 'stop-first' and shares_memory = true"):
+        read_profile("board")
+    shelf(
+        "board", GOOD.replace("overlap", "stop-first").replace("shares_memory = false", "shares_memory = true") + OWNER
+    )
+    assert read_profile("board").one_owner is not None

@@ -298,5 +298,7 @@ def test_a_finished_tflite_file_is_deployed_as_it_is(
     with running(tmp_path / "board", monkeypatch) as board:
         activation = board.deploy(bundle)
         assert activation.sqnr_db is None or activation.sqnr_db > 25
+    with pytest.raises(InputError, match=r"--io comes too late: theirs\.tflite is int8 already"):
+        converted(tmp_path / "theirs.tflite", use=ON_CPU, io="uint8")
     with pytest.raises(ModelFileError, match="no conversion leads from tflite to the runtime 'ort'"):
         make(Request(tmp_path / "theirs.tflite", {}), read_profile("desktop"), lambda step: None)

@@ -2,12 +2,16 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from converters.tflite.layout import channels_last, places, reshaped, straight
 from converters.tflite.lowering import Lowering, Value
 from converters.tflite.program import Activation, Constant
 
 _USUAL_RANKS = (3, 4)
+_MOST_FILL = 1e30
+"""Beyond it nothing is meant but "never the largest": what some exporters pad with in front of a MaxPool."""
+_REAL = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 
 
 def _reshape(lowering: Lowering) -> None:
@@ -67,6 +71,17 @@ def _identity(lowering: Lowering) -> None:
     lowering.rename(lowering.node.output, lowering.moving())
 
 
+def _cast(lowering: Lowering) -> None:
+    """From one kind of real numbers to another is nothing; what cuts off or counts is."""
+    to = int(lowering.node.get("to", 0))
+    if to not in _REAL:
+        raise lowering.node.refuse(
+            f"it makes {TensorProto.DataType.Name(to).lower()} of real numbers",
+            "end the model before it, and do it where the output is read",
+        )
+    _identity(lowering)
+
+
 def _concat(lowering: Lowering) -> None:
     """https://onnx.ai/onnx/operators/onnx__Concat.html.
 
@@ -91,6 +106,8 @@ def _concat(lowering: Lowering) -> None:
             inputs.append(lowering.operand(f"part{index}", whole, like=output))
         else:
             inputs.append(_on_grid_of(lowering, tensor, output))
+    # Of parts that may be joined, some have no other Relu than the end of the grid that all are then on.
+    output.clipped = output.floor == 0 and any(tensor is not None and tensor.clipped for tensor in tensors)
     lowering.emit("CONCATENATION", inputs, output, axis=order.index(axis), fused_activation_function=0)
 
 
@@ -119,6 +136,8 @@ def _pad(lowering: Lowering) -> None:
         raise node.refuse("its input is flattened", "pad before it is")
     constant = lowering.optional(2, "value")
     fill = 0.0 if constant is None or not constant.size else float(constant.ravel()[0])
+    if abs(fill) > _MOST_FILL:
+        raise node.refuse(f"it pads with {fill:g}, beside which all else would be 0", "let the MaxPool behind it pad")
     places_by_axis = lowering.integers("pads", np.array([pads.get(axis, (0, 0)) for axis in value.order]))
     output = lowering.give(value.order, like=value.tensor)
     if fill == 0:
@@ -136,7 +155,7 @@ OPERATORS = {
     "Flatten": _reshape,
     "Identity": _identity,
     "Dropout": _identity,
-    "Cast": _identity,
+    "Cast": _cast,
     "Pad": _pad,
     "Reshape": _reshape,
     "Squeeze": _reshape,

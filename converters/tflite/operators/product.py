@@ -50,7 +50,7 @@ def _multiply(lowering: Lowering, value: Value, kernel: Array, bias: Array | Non
     after 2021; a convolution has always had them.
     """
     depth, width = kernel.shape
-    if bias is not None and bias.size not in (1, width):
+    if bias is not None and bias.size != 1 and (*(1,) * (bias.ndim - 1), width) != bias.shape:
         raise lowering.node.refuse("its bias differs from row to row", "add it in a node of its own")
     rows = math.prod(value.shape) // depth
     clip = lowering.clip()

@@ -29,6 +29,11 @@ def _conv_transpose(lowering: Lowering) -> None:
             f"{node.label}: TFLite has no groups for ConvTranspose, so its weights are written {groups} times over, "
             "with zeros between the groups"
         )
+    if node.get("auto_pad", "NOTSET").startswith("SAME") and any(node.get("output_padding", ())):
+        raise node.refuse(
+            "with auto_pad and output_padding, of which ONNX Runtime and ONNX's own inference make other sizes",
+            "export it with pads",
+        )
     places = kernel.shape[2:]
     strides, dilations = (_pair(node.get(name, (1,) * len(places))) for name in ("strides", "dilations"))
     clip = lowering.clip()
@@ -64,7 +69,7 @@ def _conv_transpose(lowering: Lowering) -> None:
     if not same:
         spread = [size + sum(pair) for size, pair in zip(extent, zeros, strict=True)]
         whole = [(size - 1) * step + long for size, step, long in zip(image.shape[1:3], strides, spread, strict=True)]
-        target = lowering.between(f"{output.name}/whole", (1, whole[0], whole[1], outputs), like=output)
+        target = lowering.between(f"{output.name}/whole", (image.shape[0], *whole, outputs), like=output)
         if target.shape == output.shape:
             target = output
     lowering.emit(
@@ -96,13 +101,15 @@ def _crops(
 ) -> tuple[Pair, Pair]:
     """What is cut off before and after each axis of all that the kernel reaches; negative where more is asked for."""
     found = []
+    added = (0, *attributes.get("output_padding", (0, 0)))[-2:]
     for axis in (0, 1):
         whole = (image[axis] - 1) * strides[axis] + (size[axis] - 1) * dilations[axis] + 1
         total = whole - results[axis]
+        padding = total + added[axis]
         before = fronts[axis]
         mode = attributes.get("auto_pad", b"NOTSET")
         if mode in (b"SAME_UPPER", b"SAME_LOWER") or "output_shape" in attributes:
-            cut = max(total, 0)
+            cut = max(padding, 0)
             before = cut - cut // 2 if mode == b"SAME_LOWER" else cut // 2
             if mode not in (b"SAME_UPPER", b"SAME_LOWER"):
                 before = cut - cut // 2

@@ -66,6 +66,15 @@ ONES = np.ones((3, 3, 3, 3), np.float32)
         (one("Div", (1, 3, 4, 5), np.zeros(1, np.float32)), "Div", "constant"),
         (one("Div", (1, 3, 4, 5), np.ones((4, 5), np.float32)), "Div", "multiply"),
         (one("Dropout", (1, 3, 4, 5), np.float32(0.5), np.array(True)), "Dropout", "eval()"),
+        (
+            one("ConvTranspose", (1, 3, 4, 5), ONES, auto_pad="SAME_UPPER", strides=[2, 2], output_padding=[1, 1]),
+            "ConvTranspose",
+            "with pads",
+        ),
+        (one("Cast", to=TensorProto.INT32), "Cast", "end the model before it"),
+        (one("Gemm", (4, 3), np.ones((3, 4), np.float32), np.ones((4, 1), np.float32)), "Gemm", "node of its own"),
+        (one("ReduceMean", keepdims=0), "ReduceMean", "axis of size 1"),
+        (one("Pad", (1, 3, 4, 5), np.array([0, 0, 1, 1] * 2), np.float32(-3.4e38)), "Pad", "MaxPool"),
     ],
 )
 def test_operators_and_forms_that_there_are_not(model: ModelProto, operator: str, hint: str) -> None:
