@@ -65,6 +65,8 @@ def running(folder: Path, memory_bytes: int | None = None) -> Iterator[Agent]:
     )
     try:
         while not ready.exists():
+            if process.poll() is not None:
+                raise RuntimeError(f"the agent ended with {process.returncode} before it answered")
             time.sleep(0.005)
         port = json.loads(ready.read_text())["port"]
         with AgentClient.connect("desktop", f"http://127.0.0.1:{port}", None) as client:
