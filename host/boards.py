@@ -91,7 +91,11 @@ class Boards:
         """Of the board of this name; where there is none, the profile of it: enough for what needs no board at hand."""
         if name in profile_names() and name not in self.all():
             return read_profile(name)
-        return self.get(name).facts()
+        try:
+            return self.get(name).facts()
+        except UnknownBoardError as error:
+            hint = f"{error.hint}; a profile's name does, too: {', '.join(profile_names())}"
+            raise UnknownBoardError(error.message, hint) from error
 
     def add(self, board: Board) -> bool:
         """Writes one board; whether it took the place of an entry of the same name.

@@ -204,9 +204,15 @@ def _pictures(request: Request, judging: Judging, signature: Signature, precisio
     """What the user names; for int8, which needs some, else the good images that the model brings."""
     image = judging.preprocessing
     if request.calibrate is None:
-        if not (precision == "int8" and image and judging.good_images):
+        if precision != "int8" or not judging.good_images:
             return None
+        assert image, "good images come with their preparation"
         return images.Cases(tuple(judging.good_images.values()), image, signature.inputs[0].dtype)
+    if image is None and precision == "int8":
+        raise InputError(
+            "int8 takes its ranges from images, but the model takes tensors",
+            "choose another precision, or have it made int8 where it comes from",
+        )
     if image is None:
         raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
     chosen = images.image_files(request.calibrate)[:CALIBRATION_COUNT]

@@ -3,7 +3,7 @@
 from converters.draft import Draft
 from converters.errors import NeedsCalibrationError, UnfitFileError
 from converters.tflite import gate
-from converters.tflite.conversion import convert
+from converters.tflite.conversion import convert, program_of
 from converters.tflite.interpreter import INSTALL, NotInstalledError
 from converters.tflite.report import layer_errors
 
@@ -18,6 +18,7 @@ def apply(draft: Draft) -> None:
     Raises NeedsCalibrationError, NotInTfliteError, UnsupportedTypeError, DynamicShapeError or RunFailedError.
     """
     if not draft.calibration:
+        program_of(draft.model)  # nobody should look for images for a model that cannot go there
         raise NeedsCalibrationError(
             "int8 needs images to find the range of each tensor with",
             "name a folder with some dozens of good ones: --calibrate DIR",

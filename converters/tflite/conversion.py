@@ -40,9 +40,7 @@ def convert(model: ModelProto, cases: Sequence[Case], options: Int8Options) -> W
 
     Raises NotInTfliteError, UnsupportedTypeError, DynamicShapeError or RunFailedError.
     """
-    network = network_of(model)
-    fold(network)
-    program = Lowering(network).run(OPERATORS, REWRITES)
+    program = program_of(model)
     tensors = [tensor.source for tensor in program.activations if tensor.source is not None]
     ranges = ranges_of(model, tensors, cases, options)
     join(program, ranges)
@@ -53,6 +51,13 @@ def convert(model: ModelProto, cases: Sequence[Case], options: Int8Options) -> W
     if options.io == "uint8":
         contents = with_bytes_outside(contents)
     return Written(write(contents), _artifact(program, contents), program, contents.places, tuple(program.notices))
+
+
+def program_of(model: ModelProto) -> Program:
+    """In TFLite's operators, before there are any numbers: whether it can be written at all. Raises as `convert`."""
+    network = network_of(model)
+    fold(network)
+    return Lowering(network).run(OPERATORS, REWRITES)
 
 
 def _artifact(program: Program, contents: Contents) -> Artifact:

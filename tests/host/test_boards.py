@@ -112,8 +112,9 @@ def test_a_profile_s_name_does_for_what_needs_no_board_at_hand(boards: Boards) -
     assert "add one: host boards add orin-nano --profile orin-nano --address URL" in raised.value.hint
     boards.add(Board("orin-nano", "desktop", ADDRESS))
     assert boards.facts("orin-nano").name == "desktop"
-    with pytest.raises(UnknownBoardError, match="no board 'line-3'"):
+    with pytest.raises(UnknownBoardError, match="no board 'line-3'") as raised:
         boards.facts("line-3")
+    assert "a profile's name does, too: coral, " in raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["", "A", "-x", ".x", "a b", "a/b", "../x", "x" * 65, "ä", "a\n"])

@@ -137,6 +137,17 @@ class TestTheBundle:
             converted(relu, use=ON_CPU)
         assert "--calibrate" in raised.value.hint
 
+    def test_what_cannot_be_written_is_said_before_images_are_asked_for(self, tmp_path: Path) -> None:
+        nodes = [helper.make_node("Erf", ["x"], ["y"])]
+        made = zoo.model(nodes, [zoo.tensor("x", (1, 3, 4, 4))], [zoo.tensor("y", (1, 3, 4, 4))])
+        with pytest.raises(ModelFileError, match="the operator Erf"):
+            converted(zoo.save(made, tmp_path), use=ON_CPU)
+
+    def test_a_model_of_tensors_has_no_images_to_be_made_int8_with(self, images: Path, tmp_path: Path) -> None:
+        made = zoo.model([helper.make_node("Relu", ["x"], ["y"])], [zoo.tensor("x", (1, 8))], [zoo.tensor("y", (1, 8))])
+        with pytest.raises(InputError, match="int8 takes its ranges from images, but the model takes tensors"):
+            converted(zoo.save(made, tmp_path), images, use=ON_CPU)
+
     def test_the_options_reach_the_conversion(self, example: Path) -> None:
         usual = converted(example / "autoencoder-95.onnx", use=ON_CPU).files["model.tflite"]
         others = [
