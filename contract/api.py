@@ -92,7 +92,7 @@ class ModelState(StrEnum):
 
 
 class ModelInfo(Reply):
-    """One deployed model; `temporary` as in `ActivateRequest`, `rate` and `edge_tpu` as in the manifest."""
+    """One deployed model; `temporary` as in `ActivateRequest`, `macs`, `rate`, `edge_tpu` as in the manifest."""
 
     name: ModelName
     bundle: Sha256
@@ -104,6 +104,7 @@ class ModelInfo(Reply):
     source_name: str
     precision: str
     weights: int | None = None
+    macs: int | None = None
     rate: float | None = None
     edge_tpu: EdgeTpu | None = None
     signature: Signature

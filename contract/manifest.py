@@ -26,7 +26,7 @@ MAX_GOOD_IMAGES = 64
 MAX_GOOD_IMAGES_BYTES = 64 << 20
 """Of all good images of a model together, as PNG files."""
 
-_LATER_FIELDS = ("training_error", "good_images", "rate", "build", "artifact", "edge_tpu")
+_LATER_FIELDS = ("training_error", "good_images", "rate", "build", "artifact", "edge_tpu", "macs")
 """Of a manifest, younger than its canonical form: left out where they say nothing, so that no bundle changes its id."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -201,6 +201,7 @@ class Manifest(Contract):
     build           what the board makes of the runtime's file before it loads it; null where it loads the file itself
     artifact        what the runtime's file takes and gives; null where that is the signature
     edge_tpu        null where the file is not compiled for one
+    macs            multiply-adds of one inference of the model; null where it has an operator whose are not counted
     rate            the share of weights that a compression has removed; below 0 where ranks that a user gave took more
                     weights than the layers had; null where the model tells of no compression
     """
@@ -215,6 +216,7 @@ class Manifest(Contract):
     good_images: Annotated[tuple[FilePath, ...], Field(max_length=MAX_GOOD_IMAGES)] = ()
     golden: Golden
     weights: Annotated[int, Field(ge=0)] | None = None
+    macs: Annotated[int, Field(ge=0)] | None = None
     rate: Annotated[float, Field(le=1)] | None = None
     build: Build | None = None
     artifact: Artifact | None = None

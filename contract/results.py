@@ -9,8 +9,24 @@ from pydantic import AwareDatetime
 
 from contract.base import Reply
 
-Flag = Literal["throttled", "clocks_moved", "swapped", "other_load"]
-"""Why a row may not be what the board can do: a reader decides, nothing is dropped."""
+Flag = Literal[
+    "throttled",
+    "clocks_moved",
+    "swapped",
+    "other_load",
+    "clocks_not_fixed",
+    "power_mode",
+    "on_battery",
+    "swap_in_use",
+    "unstable",
+]
+"""Why a row may not be what the board can do: a reader decides, nothing is dropped.
+
+The first four: agent/telemetry/validity.py, of the bench itself. Found before it, with a remedy: clocks_not_fixed (they
+follow the load), power_mode (not the one of most performance), on_battery, swap_in_use, and other_load too.
+unstable: latency drifts, or stays in one of several modes for so long that one run of the bench says nothing of the
+next (host/statistics); it has no interval: `--trials` is what tells.
+"""
 
 
 DOES_NOT_RUN = frozenset(
@@ -55,6 +71,46 @@ class Mean(Reply):
     """A further time per run, in milliseconds; null with the reason in the row's `unmet`."""
 
     mean: float | None
+
+
+class Interval(Reply):
+    """A 95 % confidence interval of the mean latency of this one bench, from batch means (host/statistics), in ms.
+
+    Of other benches it says nothing: those are trials.
+    """
+
+    low: float
+    high: float
+
+
+class Energy(Reply):
+    """Millijoules per inference, by the rail that feeds the whole board: all of it, and what is above an idle board."""
+
+    per_run: float | None
+    above_idle: float | None
+
+
+class Power(Reply):
+    """Milliwatts of that rail: of the board at rest before the runs, and while it ran."""
+
+    idle: float | None
+    run: float | None
+
+
+class Load(Reply):
+    """Of a bench whose requests come at a rate, as parts do on a conveyor, whether or not the one before is done.
+
+    Latency is then counted from the moment at which a request was due. `offered_per_s` is that rate; `deadline_ms` the
+    time a part has; `missed` how many of the counted requests were later than that, or were refused;
+    `highest_parts_per_minute` the highest rate tried at which p99 was within the deadline, null where it was not looked
+    for or where none was.
+    """
+
+    offered_per_s: float
+    deadline_ms: float
+    missed: int
+    missed_share: float
+    highest_parts_per_minute: float | None = None
 
 
 class Memory(Reply):
@@ -121,7 +177,11 @@ class BenchRow(Reply):
 
     `steady_from_run` is how many counted runs came before latency was steady; null where it never was, or where there
     are too few runs to tell. `on_chip_bytes`, `streamed_bytes` and `operators_on_cpu` are of files compiled for an Edge
-    TPU (`contract.manifest.EdgeTpu`). `unmet` has the reason of a null by its key, or by the part before the dot.
+    TPU (`contract.manifest.EdgeTpu`). `macs`: multiply-adds of one inference. `auc`: of the test images by the artifact
+    on the board, `float_auc` by the float model on the host; a drop is what a compression lost of that of the original,
+    which was taught in the same way. `steady_ms` is the mean of the counted runs from `steady_from_run` on. `study`:
+    the name of the study that the row is of, `requested_rate` the rate it asked for there, `own_original` whether each
+    trial trained its original anew. `unmet` has the reason of a null by its key, or by the part before the dot.
     """
 
     id: str
@@ -142,17 +202,28 @@ class BenchRow(Reply):
     first_run_ms: float | None = None
     latency_ms: Latency | None = None
     steady_from_run: int | None = None
+    latency_interval_ms: Interval | None = None
+    steady_ms: Mean = Mean(mean=None)
     accelerator_ms: Mean = Mean(mean=None)
     convert_ms: Mean = Mean(mean=None)
     decision_ms: Mean = Mean(mean=None)
+    energy_mj: Energy | None = None
+    power_mw: Power | None = None
+    load: Load | None = None
     memory: Memory | None = None
     weights: int | None = None
+    macs: int | None = None
     rate: float | None = None
     on_chip_bytes: int | None = None
     streamed_bytes: int | None = None
     operators_on_cpu: int | None = None
     auc: float | None = None
     auc_drop: float | None = None
+    float_auc: float | None = None
+    float_auc_drop: float | None = None
+    study: str | None = None
+    requested_rate: float | None = None
+    own_original: bool | None = None
     environment: Environment | None = None
     flags: tuple[Flag, ...] = ()
     stopped_models: tuple[str, ...] = ()
@@ -172,17 +243,25 @@ FIGURE_KEYS: tuple[str, ...] = (
     "first_run_ms",
     "counted_runs",
     *(f"latency_ms.{name}" for name in Latency.model_fields),
+    *(f"latency_interval_ms.{name}" for name in Interval.model_fields),
+    "steady_ms.mean",
     "accelerator_ms.mean",
     "convert_ms.mean",
     "decision_ms.mean",
+    *(f"energy_mj.{name}" for name in Energy.model_fields),
+    *(f"power_mw.{name}" for name in Power.model_fields),
+    *(f"load.{name}" for name in Load.model_fields),
     *Memory.model_fields,
     "weights",
+    "macs",
     "rate",
     "on_chip_bytes",
     "streamed_bytes",
     "operators_on_cpu",
     "auc",
     "auc_drop",
+    "float_auc",
+    "float_auc_drop",
 )
 """What was measured."""
 
@@ -202,5 +281,8 @@ DESCRIPTION_KEYS: tuple[str, ...] = (
     "failure",
     "failure_code",
     "steady_from_run",
+    "study",
+    "requested_rate",
+    "own_original",
 )
 """Which row it is: the plain fields of `BenchRow` that are no figures."""

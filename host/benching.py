@@ -4,11 +4,11 @@ import difflib
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from contract.api import MAX_BENCH_INPUTS, BenchRequest, Measurement, ModelInfo, ModelState
 from contract.manifest import FileEntry
@@ -28,12 +28,17 @@ _OF_THE_CLIENT = (
     "latency_ms.",
     "first_run_ms",
     "counted_runs",
+    "latency_interval_ms.",
+    "steady_ms.",
+    "load.",
     "weights",
+    "macs",
     "rate",
     "on_chip_bytes",
     "streamed_bytes",
     "operators_on_cpu",
     "auc",
+    "float_auc",
 )  # all else is the worker's
 _UNMET_THROUGH_HTTP = {
     **{key: "measured without --through http" for key in FIGURE_KEYS if not key.startswith(_OF_THE_CLIENT)},
@@ -42,8 +47,26 @@ _UNMET_THROUGH_HTTP = {
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is known of a model before it is measured: it goes into the row as it is. `trial`: of a study's model."""
+
+    auc: float | None = None
+    auc_drop: float | None = None
+    float_auc: float | None = None
+    float_auc_drop: float | None = None
+    study: str | None = None
+    requested_rate: float | None = None
+    own_original: bool | None = None
+    trial: int | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """By the row's own keys; what is None is left as the bench has it."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
 class Request:
-    """What the user asks of a bench. `auc` and `auc_drop`: of the model, where somebody has evaluated it before."""
+    """What the user asks of a bench."""
 
     model: str
     runs: int = 1000
@@ -51,8 +74,7 @@ class Request:
     through: Through = "worker"
     inputs: Path | None = None
     interrupt: bool = False
-    auc: float | None = None
-    auc_drop: float | None = None
+    known: Known = Known()
 
 
 @dataclass(frozen=True)
@@ -224,9 +246,8 @@ def _blank(row_id: str, session: str, trial: int, board: str, model: ModelInfo, 
         on_chip_bytes=model.edge_tpu and model.edge_tpu.on_chip_bytes,
         streamed_bytes=model.edge_tpu and model.edge_tpu.streamed_bytes,
         operators_on_cpu=model.edge_tpu and model.edge_tpu.operators_on_cpu,
-        auc=request.auc,
-        auc_drop=request.auc_drop,
-    )
+        macs=model.macs,
+    ).model_copy(update=request.known.columns())
 
 
 def _contents(folder: Path | None, model: ModelInfo, progress: Progress) -> list[bytes]:

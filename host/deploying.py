@@ -147,6 +147,7 @@ def failure_row(row_id: str, board: str, name: str, manifest: Manifest, error: D
         requested_runs=0,
         inputs="golden",
         weights=manifest.weights,
+        macs=manifest.macs,
         rate=manifest.rate,
         failure=error.message,
         failure_code=error.code,

@@ -44,6 +44,7 @@ def _model_info(served: Served, record: Record | None) -> ModelInfo:
         source_name=manifest.provenance.source_name,
         precision=manifest.provenance.precision,
         weights=manifest.weights,
+        macs=manifest.macs,
         rate=manifest.rate,
         edge_tpu=manifest.edge_tpu,
         signature=manifest.signature,

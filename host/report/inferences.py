@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.inferring import Answer, Failure
 from host.report.layout import add_row, apart, table, text
-from host.report.values import milliseconds
+from host.report.values import four_digits
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -50,7 +50,7 @@ def _record(answer: Answer | Failure) -> dict[str, Any]:
 def _decisions(answers: Sequence[Answer], names: Sequence[str]) -> "RenderableType":
     shown = table("File", "Decision", numbers=("Score", "Run ms", "Total ms"))
     for answer, name in zip(answers, names, strict=True):
-        times = milliseconds(answer.run_ms), milliseconds(answer.total_ms)
+        times = four_digits(answer.run_ms), four_digits(answer.total_ms)
         add_row(shown, name, str(answer.decision), _figure(answer.score), *times)
     return shown
 
@@ -74,8 +74,8 @@ def _outputs(answers: Sequence[Answer], names: Sequence[str]) -> "RenderableType
 
 
 def _times(answers: Sequence[Answer]) -> str:
-    run_ms = milliseconds(sum(answer.run_ms for answer in answers) / len(answers))
-    total_ms = milliseconds(sum(answer.total_ms for answer in answers) / len(answers))
+    run_ms = four_digits(sum(answer.run_ms for answer in answers) / len(answers))
+    total_ms = four_digits(sum(answer.total_ms for answer in answers) / len(answers))
     return f"On average {run_ms} ms in the model, {total_ms} ms in the agent in all (decoding, decision)."
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contract.results import BenchRow
 from host.report import drawing
 from host.report.layout import add_row, table, text
-from host.report.values import BYTES_PER_MIB, milliseconds, percent
+from host.report.values import BYTES_PER_MIB, four_digits, percent
 from host.reproduction.plan import Unit
 from host.reproduction.records import Result
 from host.reproduction.summary import METHODS, RateSummary
@@ -155,7 +155,7 @@ def _auc(trials: "Trials") -> str:
 def _latency(row: BenchRow | None) -> str:
     if row is None or row.latency_ms is None:
         return "" if row is None else "does not run"
-    return milliseconds(row.latency_ms.mean)
+    return four_digits(row.latency_ms.mean)
 
 
 def _memory(row: BenchRow | None) -> str:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from contract.api import NOT_FOR_THIS_BOARD, ModelStats, Stats, Telemetry
 from host.report.layout import Notes, add_row, apart, table, text
-from host.report.values import mebibytes, milliseconds
+from host.report.values import four_digits, mebibytes
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -55,7 +55,7 @@ def _latencies(models: tuple[ModelStats, ...]) -> "RenderableType":
     for model in models:
         latency = model.latency
         figures = (latency.mean_ms, latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.max_ms)
-        waited = ("n/a" if value is None else milliseconds(value) for value in figures)
+        waited = ("n/a" if value is None else four_digits(value) for value in figures)
         add_row(shown, model.name, f"{latency.count:,}", *waited)
     return shown
 

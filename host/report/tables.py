@@ -35,6 +35,7 @@ RESULT_COLUMNS = {
     "peak_memory_bytes": "Peak MiB",
     "rate": "Rate",
     "auc": "AUC",
+    "float_auc": "AUC of the float model",
 }
 
 

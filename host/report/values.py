@@ -5,6 +5,7 @@ from host.statistics import runs_needed
 
 BYTES_PER_MIB = 2**20
 NOT_MEASURED = "not measured"
+_UNITS = {"_ms": " ms", "_mj": " mJ", "_mw": " mW", "_bytes": " MiB"}
 
 LABELS = {
     "latency_ms.mean": "Latency, mean",
@@ -15,11 +16,23 @@ LABELS = {
     "latency_ms.min": "Latency, least",
     "latency_ms.max": "Latency, most",
     "latency_ms.std": "Latency, standard deviation",
+    "latency_interval_ms.low": "Latency, mean, at least (95 %)",
+    "latency_interval_ms.high": "Latency, mean, at most (95 %)",
+    "steady_ms.mean": "Latency, mean once steady",
     "counted_runs": "Counted runs",
     "first_run_ms": "First run, not counted",
     "accelerator_ms.mean": "Time on the accelerator, mean",
     "convert_ms.mean": "Conversion of tensors, mean",
     "decision_ms.mean": "Image to decision, mean",
+    "energy_mj.per_run": "Energy of an inference",
+    "energy_mj.above_idle": "Energy of an inference, above idle",
+    "power_mw.idle": "Power of the board, idle",
+    "power_mw.run": "Power of the board, running",
+    "load.offered_per_s": "Requests a second",
+    "load.deadline_ms": "Deadline",
+    "load.missed": "Deadlines missed",
+    "load.missed_share": "Share of deadlines missed",
+    "load.highest_parts_per_minute": "Parts per minute, at most",
     "peak_memory_bytes": "Peak memory",
     "model_peak_bytes": "Peak memory of the model",
     "baseline_bytes": "Baseline without the model",
@@ -29,44 +42,51 @@ LABELS = {
     "accelerator_peak_bytes": "Peak on the accelerator",
     "system_delta_peak_bytes": "Peak of the whole board",
     "weights": "Weights",
+    "macs": "Multiply-adds of an inference",
     "rate": "Compression rate",
     "on_chip_bytes": "Parameters kept on the chip",
     "streamed_bytes": "Parameters streamed per run",
     "operators_on_cpu": "Operators left on the CPU",
-    "auc": "AUC",
-    "auc_drop": "AUC lost by compression",
+    "auc": "AUC on the board",
+    "auc_drop": "AUC on the board, lost by compression",
+    "float_auc": "AUC of the float model",
+    "float_auc_drop": "AUC of the float model, lost by compression",
 }
 """Every figure in the order it is shown."""
 
 OF_AN_EDGE_TPU = ("on_chip_bytes", "streamed_bytes", "operators_on_cpu")
+OF_A_LOAD = tuple(key for key in LABELS if key.startswith("load."))
+OF_A_STUDY = tuple(key for key in LABELS if "auc" in key)
+_NOT_OF_EVERY_BENCH = (OF_AN_EDGE_TPU, OF_A_LOAD, OF_A_STUDY)
 
 
 def labels_of(row: BenchRow) -> dict[str, str]:
-    """LABELS, without those of an accelerator that the model is not compiled for."""
+    """LABELS, without those that only some rows have: of an Edge TPU, of a load, of a study."""
     figures = row.figures()
-    absent = OF_AN_EDGE_TPU if all(figures[key] is None for key in OF_AN_EDGE_TPU) else ()
+    absent = {key for group in _NOT_OF_EVERY_BENCH if all(figures[key] is None for key in group) for key in group}
     return {key: label for key, label in LABELS.items() if key not in absent}
 
 
 def figure(key: str, value: float) -> str:
     """A figure with its unit."""
-    unit = " ms" if "_ms" in key else " MiB" if key.endswith("_bytes") else ""
-    return bare(key, value) + unit
+    return bare(key, value) + next((unit for part, unit in _UNITS.items() if part in key), "")
 
 
 def bare(key: str, value: float) -> str:
-    """A figure in ms or MiB, its unit left out."""
-    if "_ms" in key:
-        return milliseconds(value)
+    """A figure in ms, mJ, mW or MiB, its unit left out."""
+    if "_ms" in key or "_mj" in key:
+        return four_digits(value)
     if key.endswith("_bytes"):
         return mebibytes(value)
-    if key == "rate":
+    if key in ("rate", "load.missed_share"):
         return percent(value)
-    return f"{value:.4f}" if key.startswith("auc") else f"{value:,.0f}"
+    if "auc" in key:
+        return f"{value:.4f}"
+    return f"{value:g}" if key == "load.offered_per_s" else f"{value:,.0f}"
 
 
-def milliseconds(value: float) -> str:
-    """Four digits, and never finer than 0.1 us: 1,234 and 12.34 and 0.0123."""
+def four_digits(value: float) -> str:
+    """And never finer than a ten-thousandth, 0.1 us of a millisecond: 1,234 and 12.34 and 0.0123."""
     decimals = sum(abs(value) < bound for bound in (1000, 100, 10, 1))
     return f"{value:,.{decimals}f}"
 

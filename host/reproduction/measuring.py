@@ -57,7 +57,8 @@ def measure(
             continue
         progress.stage(f"measuring {result.unit.name} on {board.client.board}")
         auc = auc_of(result, "normalised")
-        asked = benching.Request("", RUNS, interrupt=interrupt, auc=auc, auc_drop=control_auc - auc)
+        known = benching.Known(float_auc=auc, float_auc_drop=control_auc - auc)
+        asked = benching.Request("", RUNS, interrupt=interrupt, known=known)
         row = _measured(folder / f"{result.unit.name}.onnx", asked, board, progress)
         disk.replace(kept, json.dumps(row.model_dump(mode="json")).encode())
         rows[result.unit] = row
@@ -72,6 +73,6 @@ def _measured(model: Path, asked: benching.Request, board: Board, progress: Prog
             [row] = benching.bench(board.client, board.store, replace(asked, model=name), progress)
     except DoesNotRunError as error:
         failed = failure_row(board.store.new_id(), board.client.board, model.stem, bundle.manifest, error)
-        row = failed.model_copy(update={"auc": asked.auc, "auc_drop": asked.auc_drop})
+        row = failed.model_copy(update=asked.known.columns())
         board.store.add(row)
     return row

@@ -32,7 +32,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-from contract.results import DESCRIPTION_KEYS, FIGURE_KEYS, BenchRow, Memory
+from contract.base import Reply
+from contract.results import DESCRIPTION_KEYS, FIGURE_KEYS, BenchRow, Energy, Interval, Latency, Load, Memory, Power
 from host.statistics import Samples
 
 
@@ -57,9 +58,20 @@ def column_name(key: str) -> str:
 
 
 def _figure_column(key: str) -> Column[Any]:
-    whole = key.endswith("_bytes") or key in ("counted_runs", "weights", "operators_on_cpu")
+    whole = key.endswith("_bytes") or key in ("counted_runs", "weights", "macs", "operators_on_cpu", "load.missed")
     return Column(column_name(key), BigInteger() if whole else Double())
 
+
+_MEANS = ("steady_ms", "accelerator_ms", "convert_ms", "decision_ms")
+
+_PARTS: dict[str, type[Reply]] = {
+    "latency_ms": Latency,
+    "latency_interval_ms": Interval,
+    "energy_mj": Energy,
+    "power_mw": Power,
+    "load": Load,
+}
+"""Parts of a row that may not be there: all of its figures are null then."""
 
 METADATA = MetaData()
 
@@ -81,6 +93,9 @@ ROWS = Table(
     Column("failure", Text),
     Column("failure_code", Text),
     Column("steady_from_run", Integer),
+    Column("study", Text, index=True),
+    Column("requested_rate", Double),
+    Column("own_original", Boolean),
     *(_figure_column(key) for key in FIGURE_KEYS),
     # `memory` is null where it was never measured; a Memory of nulls was measured and could not be read.
     Column("memory_measured", Boolean, nullable=False),
@@ -124,8 +139,8 @@ def decode_row(record: Mapping[str, Any]) -> BenchRow:
         {
             **{key: record[key] for key in DESCRIPTION_KEYS},
             **{key: value for key, value in figures.items() if key in BenchRow.model_fields},
-            **{key: _part(figures, key) for key in ("accelerator_ms", "convert_ms", "decision_ms")},
-            "latency_ms": None if figures["latency_ms.mean"] is None else _part(figures, "latency_ms"),
+            **{key: _part(figures, key) for key in _MEANS},
+            **{key: _part(figures, key) if _is_there(figures, key) else None for key in _PARTS},
             "memory": {key: figures[key] for key in Memory.model_fields} if record["memory_measured"] else None,
             **{key: record[key] for key in ("environment", "flags", "stopped_models", "unmet")},
         }
@@ -140,6 +155,10 @@ def encode_samples(samples_ns: Samples) -> bytes:
 def decode_samples(data: bytes) -> Samples:
     """Bytes -> int64 of shape (n,); zlib.error or ValueError where they are no samples."""
     return np.frombuffer(zlib.decompress(data), "<i8").astype(np.int64)
+
+
+def _is_there(figures: Mapping[str, Any], part: str) -> bool:
+    return any(figures[f"{part}.{name}"] is not None for name in _PARTS[part].model_fields)
 
 
 def _part(figures: Mapping[str, Any], name: str) -> dict[str, Any]:

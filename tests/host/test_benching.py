@@ -15,7 +15,7 @@ from agent.errors import BoardHeldError
 from contract.api import ModelState
 from contract.results import FIGURE_KEYS, BenchRow
 from host import benching
-from host.benching import Request, bench, find_model
+from host.benching import Known, Request, bench, find_model
 from host.client import AgentClient
 from host.errors import (
     BoardError,
@@ -87,18 +87,23 @@ def test_what_compression_did_to_the_model_is_in_its_row(
     plain = bundles.null()
     rated = bundles.Bundle(plain.manifest.model_copy(update={"rate": 0.99}), plain.files)
     agent.activate(rated, "compressed")
-    [row] = bench(client, store, asked("compressed", runs=3, through=through, auc=0.97, auc_drop=-0.01), Told())
-    assert (row.rate, row.auc, row.auc_drop) == (0.99, 0.97, -0.01)
+    known = Known(float_auc=0.97, float_auc_drop=-0.01, study="line-3", requested_rate=0.99, trial=4)
+    [row] = bench(client, store, asked("compressed", runs=3, through=through, known=known), Told())
+    assert (row.rate, row.auc, row.float_auc, row.float_auc_drop) == (0.99, None, 0.97, -0.01)
+    assert (row.study, row.requested_rate, row.trial) == ("line-3", 0.99, 4)
     assert store.rows() == [row]
-    assert not {"rate", "auc", "auc_drop"} & set(reasons(row))
+    assert not {"rate", "float_auc", "float_auc_drop"} & set(reasons(row))
     client.remove("compressed")
+
+
+UNEXPLAINED = {"rate", "macs", "auc", "auc_drop", "float_auc", "float_auc_drop"}
 
 
 def test_every_null_has_its_reason(client: AgentClient, store: Store) -> None:
     for through in ("worker", "http"):
         [row] = bench(client, store, asked(runs=3, through=through), Told())
         unexplained = {key for key, why in reasons(row).items() if why == NOT_MEASURED}
-        assert unexplained == {"rate", "auc", "auc_drop"}
+        assert unexplained == UNEXPLAINED
         assert reasons(row)["latency_ms.p99"] == "needs 459 counted runs, has 2"
 
 

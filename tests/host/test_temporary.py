@@ -13,7 +13,7 @@ import pytest
 from told import Told
 
 from contract.api import ModelState
-from host.benching import Request, bench
+from host.benching import Known, Request, bench
 from host.bundle import Bundle
 from host.client import AgentClient
 from host.deploying import deploy
@@ -130,11 +130,12 @@ def test_it_is_measured_as_any_other_though_it_has_just_been_asked(
     agent.service.dataplane.models[mine].last_request_at = None  # a quiet board
     with temporarily(client, of_null(rate=0.99), Told()) as (name, activation):
         client.infer(name, CONTENT)
-        request = Request(name, runs=20, trials=2, through="http" if through == "http" else "worker", auc=0.9)
+        known = Known(float_auc=0.9)
+        request = Request(name, runs=20, trials=2, through="http" if through == "http" else "worker", known=known)
         rows = bench(client, store, request, Told())
     assert [row.trial for row in rows] == [1, 2]
     assert all(row.latency_ms is not None for row in rows)
-    assert {(row.model, row.bundle, row.rate, row.auc) for row in rows} == {(name, activation.bundle, 0.99, 0.9)}
+    assert {(row.model, row.bundle, row.rate, row.float_auc) for row in rows} == {(name, activation.bundle, 0.99, 0.9)}
     assert [model.name for model in client.models()] == [mine]
 
 

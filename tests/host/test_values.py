@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from contract.results import FIGURE_KEYS, BenchRow
-from host.report.values import LABELS, figure, figure_or_reason, mebibytes, milliseconds, percent, steadiness
+from host.report.values import LABELS, figure, figure_or_reason, four_digits, mebibytes, percent, steadiness
 
 RowMaker = Callable[..., BenchRow]
 
@@ -18,7 +18,7 @@ def test_every_figure_has_a_label_and_no_two_the_same() -> None:
     [(0, "0.0000"), (0.01234, "0.0123"), (1.2345, "1.234"), (12.345, "12.35"), (123.45, "123.5"), (12345.6, "12,346")],
 )
 def test_milliseconds(value: float, text: str) -> None:
-    assert milliseconds(value) == text
+    assert four_digits(value) == text
 
 
 @pytest.mark.parametrize(
