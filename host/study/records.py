@@ -27,7 +27,7 @@ class ImageScores:
 class Taught:
     """A model that was trained, or compressed and retrained, and what its float form makes of the test images.
 
-    `rate`: reached; `requested_rate` None of an original. `epochs` were run, `kept_epoch` of them was kept, counted from
+    `rate`: reached; `requested_rate` None of an original. `epochs` were run, `kept_epoch` is the one kept, counted from
     1. `optimistic`: it was chosen by the test images. `held_out_error`: mean squared error of the held-out training
     images. `macs` None where they are not known.
     """

@@ -11,7 +11,7 @@ from host import places
 from host.errors import InputError
 
 CONTROL_RATE = 0.0
-"""Of the control: the original, nothing removed, trained on for as many epochs as the compressed models are retrained."""
+"""Of the control: the original, nothing removed, trained on for as long as the compressed models are retrained."""
 
 STUDY_FILE = "study.json"
 
@@ -21,7 +21,7 @@ class Study:
     """`model`: a key of `compression.autoencoder.SPECS`, which is trained here, or the path of an .onnx file.
 
     `rates` ascend, and the first is CONTROL_RATE. A trial compresses and retrains anew with a seed of its own (`seed` +
-    trial - 1, trials counted from 1); `own_original`: it also trains its original anew, which otherwise all trials share.
+    trial - 1, trials counted from 1); `own_original`: it also trains its original anew, else all trials share one.
     `epochs` of the original, where it is trained here; `retrain_epochs` of every rate, the control included. `select`:
     how an epoch is chosen, the same way for all of them; by the test images it is optimistic. `runs` of each bench.
     """
