@@ -1,11 +1,13 @@
 """Convolutions and matrix products: the layers that have a kernel."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from compression.training.operators import products
 from compression.training.operators.node import Node, Operator
 from compression.training.operators.windows import Ends, Walk, even, for_torch
 
@@ -28,6 +30,8 @@ def _conv(node: Node) -> Operator:
         padding = even(ends)
         if padding is None:
             x = F.pad(x, for_torch(ends))
+        if groups == 1 and products.pays(x, kernel, _places(walk, x.shape[2:], kernel.shape[2:], padding)):
+            return products.convolved(x, kernel, bias, *_pairs(walk), padding or (0, 0))
         return _CONV[kernel.dim()](x, kernel, bias, stride, padding or 0, dilation, groups)
 
     return run
@@ -42,10 +46,27 @@ def _conv_transpose(node: Node) -> Operator:
     def run(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
         more, ends = _fitted(walk, wanted, longer, x.shape[2:], kernel.shape[2:])
         padding, convolve = even(ends), _CONV_TRANSPOSE[kernel.dim()]
-        whole = convolve(x, kernel, bias, stride, padding or 0, more, groups, dilation)
+        if groups == 1 and products.pays(x, kernel, math.prod(x.shape[2:])):
+            whole = products.convolved_transposed(x, kernel, bias, *_pairs(walk), padding or (0, 0), more)
+        else:
+            whole = convolve(x, kernel, bias, stride, padding or 0, more, groups, dilation)
         return whole if padding is not None else F.pad(whole, [-places for places in for_torch(ends)])
 
     return run
+
+
+def _places(walk: Walk, sizes: torch.Size, window: torch.Size, padding: list[int] | None) -> int:
+    """At how many of an image the kernel is used."""
+    steps, around = walk.each(walk.strides, window), padding or [0] * len(window)
+    return math.prod(
+        (size + 2 * ends - extent) // step + 1
+        for size, ends, extent, step in zip(sizes, around, walk.extents(window), steps, strict=True)
+    )
+
+
+def _pairs(walk: Walk) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Strides and dilations of an image."""
+    return walk.strides or (1, 1), walk.dilations or (1, 1)
 
 
 def _fitted(

@@ -15,6 +15,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from compression.feeds import session_of
 from compression.training.module import OnnxModule
+from compression.training.operators import products
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
@@ -334,11 +335,17 @@ def convolutions(draw: st.DrawFn) -> tuple[ModelProto, NDArray[Any]]:
     return layer(operator, images(*channels, *window, seed=1), x.shape, bias, **attributes), x
 
 
-@given(convolutions())
-@settings(max_examples=100, deadline=None)
-def test_a_convolution_of_any_sort_computes_what_onnx_runtime_does(case: tuple[ModelProto, NDArray[Any]]) -> None:
+@given(convolutions(), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_convolution_of_any_sort_computes_what_onnx_runtime_does(
+    case: tuple[ModelProto, NDArray[Any]], as_product: bool
+) -> None:
     model, x = case
-    assert_equal_to_ort(model, {"x": x})
+    with pytest.MonkeyPatch.context() as patched:
+        if as_product:
+            patched.setattr(products, "WEIGHTS_PER_PLACE", 0)
+            patched.setattr(products, "LEAST_WEIGHTS", 0)
+        assert_equal_to_ort(model, {"x": x})
 
 
 @st.composite
