@@ -28,7 +28,7 @@ _REPLIES: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
         "details": dict,
         "unmet": dict,
     },
-    "infer": {"run_ns": int, "accelerator_ns": _FIGURE},
+    "infer": {"run_ns": int, "accelerator_ns": _FIGURE, "convert_ns": _FIGURE},
     "bench": {
         "run_peak_bytes": _FIGURE,
         "accelerator_ns": _FIGURE,

@@ -41,9 +41,17 @@ def while_loading(error: WorkerCrashedError, runtime: RuntimeSpec) -> WorkerCras
     """The same, with its cause where that is known.
 
     The Edge TPU's library is bound to the TensorFlow Lite it was built with: 16.0 works with runtimes up to 2.11.1, and
-    crashes with later ones (google-coral/edgetpu#812, google-coral/libedgetpu#53).
+    crashes with later ones (google-coral/edgetpu#812, google-coral/libedgetpu#53). TensorFlow Lite aborts where a
+    kernel's own check fails (TFLITE_ABORT; tensorflow/tensorflow#32725, #35987), and so does the library.
     """
     by_delegate = runtime.key == "tflite" and runtime.options.get("delegate") == "edgetpu"
+    if runtime.key == "tflite" and signal.SIGABRT.name in error.message:
+        who = "TensorFlow Lite or the Edge TPU's library" if by_delegate else "TensorFlow Lite"
+        hanging = "; taking the board's power away for a moment helps a device that hangs" if by_delegate else ""
+        return WorkerCrashedError(
+            f"{who} found something impossible, and gave up: {error.message} as it loaded the model",
+            f"convert the model again with `host convert`, and try `host inspect` on the file{hanging}",
+        )
     if not by_delegate or signal.SIGSEGV.name not in error.message:
         return error
     return WorkerCrashedError(

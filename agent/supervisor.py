@@ -44,10 +44,13 @@ async def _always(_deployment: Deployment) -> None: ...
 
 @dataclass(frozen=True)
 class RunTimes:
-    """Of one run, in nanoseconds; `accelerator_ns` is None where the runtime cannot tell."""
+    """Of one run, in nanoseconds; `accelerator_ns` is None where the runtime cannot tell, `convert_ns` (between the
+    signature's tensors and the file's own) where there is nothing to convert.
+    """
 
     run_ns: int
     accelerator_ns: int | None
+    convert_ns: int | None
 
 
 class Supervisor:
@@ -134,7 +137,7 @@ class Supervisor:
                 if self._leaving:
                     raise self.not_ready() from None
                 raise
-        return RunTimes(reply["run_ns"], reply["accelerator_ns"])
+        return RunTimes(reply["run_ns"], reply["accelerator_ns"], reply["convert_ns"])
 
     async def start(self) -> Loaded:
         """Loads the model and keeps it loaded. A failure leads to FAILED, and is raised: nothing is tried again.

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from converters.anatomy.onnx_macs import of_model as count_macs
 from converters.compare import compare
 from converters.draft import Draft
 from converters.errors import StepChangedOutputsError
 from converters.golden import Case, golden_inputs, pack
 from converters.plan import Step
-from converters.proto import serialise
-from converters.reference import OnnxReference
 from converters.tflite.interpreter import NotInstalledError, run
 from converters.weights import count_weights
 
@@ -34,52 +33,57 @@ not here.
 
 @dataclass(frozen=True)
 class Original:
-    """The model as it came: some inputs and what ONNX Runtime gives for them, and `count_weights` of it (a step may
+    """The model as it came: some inputs and what ONNX Runtime gives for them, its weights and multiply-adds (a step may
     fold a kernel).
     """
 
     cases: Sequence[Case]
     outputs: Sequence[Case]
     weights: int
+    macs: int | None
 
-    def check(self, draft: Draft, step: Step) -> None:
-        """Compare what ``draft.model`` computes after `step`; of one that alters values, a notice tells the distance.
+    def check(self, draft: Draft, *steps: Step) -> None:
+        """Compare what ``draft.model`` computes after `steps`, which alter all the same: the form, or values; of values
+        a notice tells the distance.
 
-        Raises StepChangedOutputsError where a step that alters the form alone does not keep the outputs.
+        Raises StepChangedOutputsError where steps that alter the form alone do not keep the outputs.
         """
+        draft.close()  # what is open is the model before the steps
         try:
             measured = _outputs(draft, self.cases)
         except NotInstalledError:
             return  # the step has said so
         if _forms(measured) != _forms(self.outputs):
-            raise _changed(step, f"its outputs are {_forms(measured)} and were {_forms(self.outputs)}")
+            raise _changed(steps, f"its outputs are {_forms(measured)} and were {_forms(self.outputs)}")
         sqnr_db, share = _distance(self.outputs, measured)
-        if step.alters == "values":
+        if steps[-1].alters == "values":
             precision, inputs = draft.target.precision, "the first calibration inputs" if draft.calibration else "noise"
             distance = f"{sqnr_db:.1f} dB (SQNR) from the original, on {inputs}"
             draft.notices.append(f"{precision}: with {_ROUNDED[precision]} rounded, {distance}")
         elif sqnr_db < SAME_DB:
-            raise _changed(step, f"{sqnr_db:.1f} dB (SQNR) from the original, {SAME_DB:.0f} dB are asked for")
+            raise _changed(steps, f"{sqnr_db:.1f} dB (SQNR) from the original, {SAME_DB:.0f} dB are asked for")
         elif share < SAME_SHARE:
-            raise _changed(step, f"{share:.2%} of the integers are equal, {SAME_SHARE:.1%} are asked for")
+            raise _changed(steps, f"{share:.2%} of the integers are equal, {SAME_SHARE:.1%} are asked for")
 
 
 def original_of(draft: Draft) -> Original:
-    """Of a draft whose inputs have their shapes; what `OnnxReference` raises, and a run of it.
+    """Of a draft whose inputs have their shapes; what ``draft.opened()`` raises, and a run of it.
 
     ValueError for calibration inputs that do not fit the signature.
     """
     cases = list(draft.calibration[:CASES]) or golden_inputs(draft.signature, count=CASES)
     for case in cases:
         pack(case, draft.signature.inputs)
-    return Original(cases, _outputs(draft, cases), count_weights(draft.model))
+    outputs = _outputs(draft, cases)
+    draft.close()
+    return Original(cases, outputs, count_weights(draft.model), count_macs(draft.model))
 
 
 def _outputs(draft: Draft, cases: Sequence[Case]) -> list[Case]:
     """Of the model, or of the file that was made from it, as far as the host has a runtime for that."""
     if draft.content is not None and draft.artifact is not None:
         return run(draft.content, draft.artifact, cases)
-    reference = OnnxReference(serialise(draft.model))
+    reference = draft.opened()
     return [reference(case) for case in cases]
 
 
@@ -99,8 +103,9 @@ def _distance(original: Sequence[Case], measured: Sequence[Case]) -> tuple[float
     return sqnr_db, share
 
 
-def _changed(step: Step, what: str) -> StepChangedOutputsError:
+def _changed(steps: Sequence[Step], what: str) -> StepChangedOutputsError:
+    after = f"step{'' if len(steps) == 1 else 's'} {' and '.join(step.name for step in steps)}"
     return StepChangedOutputsError(
-        f"after the step {step.name} the model computes something else: {what}",
+        f"after the {after} the model computes something else: {what}",
         "this is a defect of boardfit: please report it with the model",
     )

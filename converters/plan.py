@@ -114,6 +114,11 @@ def plan(source_format: str, target: Target) -> tuple[Step, ...]:
 
 def _no_route(source_format: str, runtime: str) -> UnknownFormatError | UnknownRuntimeError:
     runtimes = [end for source, end in _ROUTES if source == source_format]
+    if source_format == "tflite":
+        return UnknownRuntimeError(
+            f"a .tflite file cannot be made into what the runtime {runtime!r} runs",
+            "name the ONNX model that it was made of; as it is, a board with TFLite runs it (coral)",
+        )
     if runtimes:
         return UnknownRuntimeError(
             f"no conversion leads from {source_format} to the runtime {runtime!r}", nearest(runtime, sorted(runtimes))

@@ -36,6 +36,10 @@ class Use:
         given = [option for option, value in asked.items() if value]
         if given and profile.one_owner is None:
             raise InputError(f"{profile.title} has no accelerator that {given[0]} is about", "leave it out")
+        if self.compiled is not None and not self.compiled.is_file():
+            raise InputError(
+                f"--compiled {self.compiled} is no file", "give the _edgetpu.tflite that the compiler wrote"
+            )
         if len(given) > 1:
             raise InputError(f"{given[0]} leaves nothing for {given[1]} to do", "give one of them")
 

@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from host.bundle import read_manifest
 from host.errors import ModelFileError
 
 if TYPE_CHECKING:
     from converters.anatomy.anatomy import Anatomy
+
+
+def model_file(path: Path) -> Path:
+    """Of a folder that `host convert` wrote, the model in it; any other path as it is. InputError."""
+    return path / read_manifest(path).runtime.file if path.is_dir() else path
 
 
 def inspect(path: Path) -> "Anatomy":

@@ -42,12 +42,12 @@ class Bundle:
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (new / name).rename(folder / name)
         except OSError as error:
-            raise InputError(f"{folder} cannot be written: {error.strerror}", "name another folder with -o") from error
+            raise _cannot_write(folder, error) from error
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":
         """What `write` wrote, its hashes checked. InputError."""
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         files = {name: images.read(folder / name) for name in manifest.files}
         for name, content in files.items():
             if entry_of(content) != manifest.files[name]:
@@ -55,7 +55,23 @@ class Bundle:
         return cls(manifest, files)
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def claim(folder: Path) -> None:
+    """Before anything is converted: InputError where `Bundle.write` could not write there. Nothing is left there."""
+    try:
+        _earlier_files(folder)
+        nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        with TemporaryDirectory(prefix=".", dir=nearest):
+            pass
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder} cannot be written: {error.strerror}", "name another folder with -o")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Of a folder that `Bundle.write` wrote. InputError."""
     path = folder / MANIFEST_FILE
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -79,7 +95,7 @@ def _earlier_files(folder: Path) -> set[str]:
         return set()
     if MANIFEST_FILE not in there:
         raise InputError(f"{folder} has something else in it: {min(there)}", another)
-    earlier = set(_read_manifest(folder).files)
+    earlier = set(read_manifest(folder).files)
     if strange := there - earlier - {MANIFEST_FILE}:
         raise InputError(f"{folder} has more in it than a converted model: {min(strange)}", another)
     return earlier

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from contract.manifest import Build, EdgeTpu, Golden, Manifest, Provenance, RuntimeSpec
 from contract.profile import Profile, read_profile
-from contract.tensors import Signature
 from contract.version import __version__
-from host import accelerator, artifact, images
-from host.bundle import CONVERT_AGAIN, Bundle, entry_of
+from host import accelerator, artifact, calibration, images
+from host.bundle import CONVERT_AGAIN, Bundle, entry_of, read_manifest
 from host.errors import InputError, ModelFileError
 from host.facts import version_of
-from host.judging import TRAINING_ERROR, Judging, judging_of
+from host.judging import TRAINING_ERROR, judging_of
 from host.source import read_source
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ MODEL_FILE = "model.onnx"
 
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.bin", "golden/outputs.bin"
 
-GOLDEN_COUNT = 8
-CALIBRATION_COUNT = 200
-"""Images at most: more change the ranges of an int8 conversion no more, and each has to be run."""
-
 _COMPRESS_AGAIN = "compress the original model again"
 _CONVERSION_OPTIONS = {
     "input_shapes": "--input-shape",
@@ -46,6 +41,7 @@ _CONVERSION_OPTIONS = {
     "bias_correction": "--bias-correction",
     "io": "--io",
     "use": "--cpu, --docker or --compiled",
+    "trial_build_s": "--trial-build-s",
 }
 _HERE, _TFLITE = "desktop", "coral"
 _OF_TFLITE = ("ranges", "bias_correction", "io")
@@ -69,6 +65,7 @@ class Request:
     bias_correction: bool | None = None
     io: str | None = None
     use: accelerator.Use = field(default_factory=accelerator.Use)
+    trial_build_s: float | None = None
 
 
 def make_for_here(request: Request, on_step: OnStep) -> Bundle:
@@ -89,7 +86,9 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
     # The model as it came is what the board is held against, whatever is done to it for the board.
     original, signature = read_source(request.model, request.input_shapes, on_step, _as_it_came(request.model))
     judging = judging_of(original.inspection, signature, request.preprocess)
-    pictures = _pictures(request, judging, signature, precision)
+    pictures, calibrated = calibration.pictures(
+        request.calibrate, judging, signature, _takes_ranges(request, precision)
+    )
     converted = _converted(request, original, profile, precision, pictures, on_step)
     on_step("running the golden inputs on this machine")
     golden = _golden(request, original, pictures)
@@ -114,6 +113,7 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             tolerance_db=tolerance_db,
         ),
         weights=original.weights,
+        macs=original.macs,
         rate=_rate(original, request.model.name),
         build=Build(precision=precision, typed=converted.typed) if converted.board_steps else None,
         artifact=artifact.for_manifest(converted.artifact),
@@ -126,7 +126,7 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             steps=converted.steps,
         ),
     )
-    notices = (*_calibrated_by(request, judging, pictures), *converted.notices, *judging.notices)
+    notices = (*_in_a_bundle(request.model), *calibrated, *converted.notices, *judging.notices)
     return Bundle(manifest, files, notices)
 
 
@@ -185,6 +185,9 @@ def _rate(original: "Converted", name: str) -> float | None:
 def _check_options(request: Request, profile: Profile) -> None:
     """InputError for one that a conversion for these boards has no use for."""
     request.use.check(profile)
+    if request.trial_build_s is not None and profile.runtime != "trt":
+        why = f"--trial-build-s is for TensorRT, and {profile.title} runs {profile.runtime}"
+        raise InputError(why, "leave it out")
     for name in _OF_TFLITE:
         if getattr(request, name) is None:
             continue
@@ -200,31 +203,23 @@ def _runtime_options(request: Request, profile: Profile) -> dict[str, str | int 
     return request.use.runtime_options(profile, request.options or {})
 
 
-def _pictures(request: Request, judging: Judging, signature: Signature, precision: str) -> images.Cases | None:
-    """What the user names; for int8, which needs some, else the good images that the model brings."""
-    image = judging.preprocessing
-    if request.calibrate is None:
-        if precision != "int8" or not judging.good_images:
-            return None
-        assert image, "good images come with their preparation"
-        return images.Cases(tuple(judging.good_images.values()), image, signature.inputs[0].dtype)
-    if image is None and precision == "int8":
-        raise InputError(
-            "int8 takes its ranges from images, but the model takes tensors",
-            "choose another precision, or have it made int8 where it comes from",
-        )
-    if image is None:
-        raise InputError("--calibrate gives images, but the model takes tensors", "leave it out: noise is used")
-    chosen = images.image_files(request.calibrate)[:CALIBRATION_COUNT]
-    return images.Cases(tuple(chosen), image, signature.inputs[0].dtype)
-
-
-def _calibrated_by(request: Request, judging: Judging, pictures: images.Cases | None) -> tuple[str, ...]:
-    if pictures is None or request.calibrate is not None:
+def _in_a_bundle(model: Path) -> tuple[str, ...]:
+    """A notice where the file is one of a converted model, whose folder says more of it than the file alone."""
+    try:
+        files = read_manifest(model.parent).files
+    except InputError:
         return ()
-    return (
-        f"int8: calibrated with the {len(judging.good_images)} good images in the model; --calibrate DIR takes more",
-    )
+    if model.name not in files:
+        return ()
+    has = f"the folder {model.parent} has how its images are prepared and judged, too"
+    return (f"{model.name} is taken by itself: {has}; name the folder to use that",)
+
+
+def _takes_ranges(request: Request, precision: str) -> bool:
+    """Whether images are what int8 takes its ranges from."""
+    from converters.convert import format_of
+
+    return precision == "int8" and format_of(request.model) != "tflite"
 
 
 def _converted(
@@ -251,6 +246,8 @@ def _converted(
         pictures or (),
         int8=Int8Options(**given),
         compiler=request.use.compiler(),
+        begun=original,
+        trial_build_s=request.trial_build_s,
     )[0]
 
 
@@ -271,10 +268,10 @@ def _golden(request: Request, original: "Converted", pictures: images.Cases | No
     from converters.errors import ConversionError
     from converters.golden import make_golden
 
-    chosen = [case[0] for case in pictures[:GOLDEN_COUNT]] if pictures else []
+    chosen = [case[0] for case in pictures[: calibration.GOLDEN_COUNT]] if pictures else []
     try:
         return make_golden(
-            original.signature, artifact.reference(original.model, original.artifact), chosen, GOLDEN_COUNT
+            original.signature, artifact.reference(original.model, original.artifact), chosen, calibration.GOLDEN_COUNT
         )
     except ConversionError as error:
         raise ModelFileError(f"{request.model.name}: {error.message}", error.hint, error.code) from error

@@ -48,7 +48,10 @@ class OutputSummary:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said of one file: a decision where it makes one, and else, or if asked for, its outputs in short."""
+    """What a model said of one file: a decision where it makes one, and else, or if asked for, its outputs in short.
+
+    `convert_ms`: between the signature's tensors and the file's own; None where there is nothing to convert.
+    """
 
     file: Path
     run_ms: float
@@ -57,6 +60,7 @@ class Answer:
     threshold: float | None = None
     decision: str | None = None
     outputs: tuple[OutputSummary, ...] = ()
+    convert_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _infer(client: AgentClient, model: ModelInfo, file: Path, places: _Places, p
     try:
         if model.score is None:
             reply = ask(TENSORS)
-            return Answer(file, *_times_ms(reply), outputs=_outputs(model, reply, places))
+            return Answer(file, **_times_ms(reply), outputs=_outputs(model, reply, places))
         reply = ask(_PNG if places.map else JSON)
         outputs = _outputs(model, ask(TENSORS), places) if places.outputs else ()
     except BusyError:
@@ -121,7 +125,8 @@ def _infer(client: AgentClient, model: ModelInfo, file: Path, places: _Places, p
     if places.map:
         _write(places.map, reply.body)
     verdict = _verdict_of_headers(reply) if places.map else reply.json()
-    return Answer(file, *_times_ms(reply), verdict["score"], verdict["threshold"], verdict["decision"], outputs)
+    said = {key: verdict[key] for key in ("score", "threshold", "decision")}
+    return Answer(file, **_times_ms(reply), **said, outputs=outputs)
 
 
 def _places(request: Request, model: ModelInfo) -> list[_Places]:
@@ -194,13 +199,13 @@ def _verdict_of_headers(reply: Inference) -> dict[str, Any]:
     }
 
 
-def _times_ms(reply: Inference) -> tuple[float, float]:
-    """Of the run, and of the whole in the agent, as its Server-Timing header (W3C) says."""
+def _times_ms(reply: Inference) -> dict[str, Any]:
+    """Fields of an `Answer`, as the agent's Server-Timing header (W3C) says."""
     durations = {}
     for metric in reply.headers["server-timing"].split(","):
         name, _, duration = metric.strip().partition(";dur=")
         durations[name] = float(duration)
-    return durations["run"], durations["total"]
+    return {"run_ms": durations["run"], "total_ms": durations["total"], "convert_ms": durations.get("convert")}
 
 
 def _as_npy(array: "NDArray[Any]") -> bytes:

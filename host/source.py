@@ -28,30 +28,38 @@ def read_source(
     calibration: "Sequence[Case]" = (),
     int8: "Int8Options | None" = None,
     compiler: "Compiler | None" = None,
+    begun: "Converted | None" = None,
+    trial_build_s: float | None = None,
 ) -> "tuple[Converted, Signature]":
     """Through the host-site steps for `target`, by default this machine's ONNX Runtime; `on_step` hears each, in words.
 
-    ModelFileError; where the Edge TPU's compiler is at fault, the file that it was to compile is kept, and named.
+    `begun` is the file as it came, from a call without: what was done for that is not done again. `trial_build_s` None:
+    as long as is usual. ModelFileError; where the Edge TPU's compiler is at fault, the file that it was to compile is
+    kept, and named.
     """
     from converters.convert import convert
+    from converters.draft import TRIAL_BUILD_S
     from converters.edge_tpu.compiler import Compiler
     from converters.edge_tpu.errors import EdgeTpuError
     from converters.errors import ConversionError
     from converters.int8_options import Int8Options
     from converters.plan import Target
 
-    def on_conversion_step(name: str) -> None:
-        on_step(f"converting: {name.replace('_', ' ')}")
+    def on_part(text: str) -> None:
+        on_step(f"{'reading' if begun is None else 'converting'}: {text}")
 
     try:
         converted = convert(
             path,
             target or Target(),
             input_shapes,
-            on_conversion_step,
+            lambda name: on_part(name.replace("_", " ")),
+            begun=begun,
             calibration=calibration,
             options=int8 or Int8Options(),
             compiler=compiler or Compiler(),
+            trial_build_s=TRIAL_BUILD_S if trial_build_s is None else trial_build_s,
+            on_part=on_part,
         )
         return converted, Signature.model_validate(asdict(converted.signature))
     except EdgeTpuError as error:

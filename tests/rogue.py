@@ -101,7 +101,7 @@ while True:
     request = receive()
     if request["op"] == "infer":
         run(model["slots"][request["slot"]])
-        send({"id": request["id"], "ok": {"run_ns": 1, "accelerator_ns": None}})
+        send({"id": request["id"], "ok": {"run_ns": 1, "accelerator_ns": None, "convert_ns": None}})
         continue
     if request["op"] == "profile":
         for _ in range(request["runs"]):

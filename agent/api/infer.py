@@ -9,6 +9,8 @@ Reply                       a model with a score         score, threshold, decis
                             else                         tensors in the form of the request (JSON where that cannot be)
 Accept                      any of the tensor forms      tensors in that form
                             image/png                    the anomaly map; score and decision in the headers
+Server-Timing               milliseconds: prepare (from the body to the inputs), convert (between them and the file's
+                            own tensors, where they differ), run, total
 """
 
 import asyncio
@@ -83,8 +85,9 @@ class Infer:
             ready = time.perf_counter()
             times = await admission.run()
             response = await _answer(form, deployment, admission, request_id)
+        converting = "" if times.convert_ns is None else f"convert;dur={times.convert_ns / 1e6:.3f}, "
         response.headers["Server-Timing"] = (
-            f"prepare;dur={(ready - began) * 1e3:.3f}, run;dur={times.run_ns / 1e6:.3f}, "
+            f"prepare;dur={(ready - began) * 1e3:.3f}, {converting}run;dur={times.run_ns / 1e6:.3f}, "
             f"total;dur={(time.perf_counter() - began) * 1e3:.3f}"
         )
         await response(scope, receive, send)

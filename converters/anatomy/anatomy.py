@@ -1,6 +1,6 @@
 """What is told of a model file, whatever its format."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,7 +14,7 @@ class OperatorFigures:
 
     versions    TFLite's, each once; empty for ONNX, whose opset is the file's
     parameters  elements of their constants, each constant told with the first operator that takes it
-    macs        multiply-adds of a run; None where a size is not known, 0 where there are none
+    macs        multiply-adds of a run, see onnx_macs.py; None where a size is not known or they are not counted
     """
 
     name: str
@@ -44,7 +44,8 @@ class Anatomy:
     operators              by count, the most frequent first
     parameters             elements of all constants that stand for real numbers: no sizes, axes or indices
     parameter_bytes        as they lie in the file
-    macs                   multiply-adds of convolutions and matrix products in a run; None where a size is not known
+    macs                   multiply-adds of convolutions and matrix products in a run; None where those of one operator
+                           are not known
     peak_activation_bytes  see `peak_activations`; None where a size is not known
     packages               of a compiled file alone
     cache                  of an int8 TFLite file that is not compiled
@@ -97,9 +98,21 @@ class Tally:
     @property
     def total_macs(self) -> int | None:
         """None where one operator's are not known."""
-        total = 0
-        for macs in self.macs.values():
-            if macs is None:
-                return None
-            total += macs
-        return total
+        return total(self.macs.values())
+
+
+def total(figures: Iterable[int | None]) -> int | None:
+    """None where one of them is not known."""
+    known = 0
+    for figure in figures:
+        if figure is None:
+            return None
+        known += figure
+    return known
+
+
+def not_counted(operators: Collection[str]) -> tuple[str, ...]:
+    """A note on operators whose multiply-adds nobody counts, by their names."""
+    if not operators:
+        return ()
+    return (f"multiply-adds of {', '.join(sorted(operators))} are not counted, so that the model's are not known",)

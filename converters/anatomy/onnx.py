@@ -7,7 +7,8 @@ from pathlib import Path
 from onnx import ModelProto, NodeProto, TensorProto, helper
 from onnx.inliner import inline_local_functions
 
-from converters.anatomy.anatomy import Anatomy, Tally, TensorFigures
+from converters.anatomy import onnx_macs
+from converters.anatomy.anatomy import Anatomy, Tally, TensorFigures, not_counted
 from converters.anatomy.memory import peak_activations
 from converters.draft import Draft
 from converters.facts import Facts, facts_of
@@ -15,7 +16,6 @@ from converters.proto import real_inputs, walk_nodes
 from converters.steps.load_onnx import apply as load
 from converters.value_info import dims_of, dtype_of
 
-_KERNELS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _REAL = frozenset(
     {
         TensorProto.FLOAT,
@@ -70,28 +70,16 @@ def _tally(model: ModelProto, facts: Facts) -> tuple[Tally, int, int]:
                 seen.add(name)
                 own += prod(constant.dims)
                 size_bytes += prod(constant.dims) * _item_bytes(constant.data_type)
-        domain = f"{node.domain}." if node.domain not in ("", "ai.onnx") else ""
-        tally.add(f"{domain}{node.op_type}", (), own, _macs(node, facts))
+        tally.add(_name(node), (), own, onnx_macs.of_node(node, facts))
     return tally, sum(tally.parameters.values()), size_bytes
+
+
+def _name(node: NodeProto) -> str:
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
 
 
 def _computing(model: ModelProto) -> Iterator[NodeProto]:
     return (node for node in walk_nodes(model.graph.node) if node.op_type != "Constant")
-
-
-def _macs(node: NodeProto, facts: Facts) -> int | None:
-    """Of one operator; None where a size is not known."""
-    if node.op_type not in _KERNELS or node.domain not in ("", "ai.onnx"):
-        return 0
-    before, kernel, after = (facts.shape(name) for name in (node.input[0], node.input[1], node.output[0]))
-    if before is None or kernel is None or after is None or not (before and kernel):
-        return None
-    if node.op_type == "Conv":
-        return prod(after) * prod(kernel[1:])
-    if node.op_type == "ConvTranspose":
-        return prod(before) * prod(kernel[1:])
-    turned = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
-    return prod(after) * before[0 if turned else -1]
 
 
 def _peak(model: ModelProto, facts: Facts) -> int | None:
@@ -115,5 +103,8 @@ def _item_bytes(element: int) -> int:
 
 
 def _notes(model: ModelProto) -> tuple[str, ...]:
-    inner = any(len(list(walk_nodes([node]))) > 1 for node in model.graph.node)
-    return ("bodies of If, Loop and Scan are counted once, and not in the peak of activations",) if inner else ()
+    notes = []
+    if any(len(list(walk_nodes([node]))) > 1 for node in model.graph.node):
+        notes.append("bodies of If, Loop and Scan are counted once, and not in the peak of activations")
+    uncounted = {_name(node) for node in _computing(model) if not onnx_macs.is_counted(node)}
+    return (*notes, *not_counted(uncounted))

@@ -1,23 +1,14 @@
 """Of a TFLite file, also one that the Edge TPU's compiler has gone over."""
 
 import struct
-from math import prod
 
-from converters.anatomy.anatomy import Anatomy, Tally, TensorFigures
+from converters.anatomy import tflite_macs
+from converters.anatomy.anatomy import Anatomy, Tally, TensorFigures, not_counted
 from converters.anatomy.cache import estimate_cache
 from converters.anatomy.memory import peak_activations
 from converters.edge_tpu.package import packages_of
 from converters.tflite_file import NotTfliteError, Operator, Tensor, TfliteFile, read_tflite
 
-_PER_PLACE = {
-    "CONV_2D": ("outputs", slice(1, None)),
-    "DEPTHWISE_CONV_2D": ("outputs", slice(None, -1)),
-    "FULLY_CONNECTED": ("outputs", slice(1, None)),
-    "TRANSPOSE_CONV": ("inputs", slice(None, -1)),
-}
-"""The feature map to whose every element the kernel (input 1) is applied, and by which of the kernel's axes: these are
-output, height, width, input, of DEPTHWISE_CONV_2D 1, height, width, output. https://www.tensorflow.org/mlir/tfl_ops
-"""
 _EIGHT_BITS = 8
 
 
@@ -63,20 +54,12 @@ def _tally(file: TfliteFile) -> tuple[Tally, int, int]:
                 own += tensor.elements or 0
                 size_bytes += len(tensor.data)
         elements += own
-        tally.add(operator.name or "CUSTOM", (operator.version,), own, _macs(operator, file))
+        tally.add(_name(operator), (operator.version,), own, tflite_macs.of_operator(operator, file))
     return tally, elements, size_bytes
 
 
-def _macs(operator: Operator, file: TfliteFile) -> int | None:
-    """Of one operator; None where a size is not known."""
-    if operator.name not in _PER_PLACE:
-        return 0
-    spread, axes = _PER_PLACE[operator.name]
-    places = (*operator.inputs[1:2], *(operator.outputs[:1] if spread == "outputs" else operator.inputs[2:3]))
-    if len(places) < 2 or min(places) < 0:
-        return None
-    kernel, map_ = (file.tensors[place] for place in places)
-    return None if kernel.elements is None or map_.elements is None else map_.elements * prod(kernel.shape[axes])
+def _name(operator: Operator) -> str:
+    return operator.name or "CUSTOM"
 
 
 def _peak(file: TfliteFile) -> int | None:
@@ -115,5 +98,7 @@ def _notes(file: TfliteFile, *, compiled: bool) -> tuple[str, ...]:
     if compiled:
         notes.append("what runs inside the Edge TPU's operator is not in its multiply-adds and parameters")
     if file.bodies:
-        notes.append(f"{file.bodies} further graphs (bodies of WHILE, IF, CALL_ONCE) are not counted")
-    return tuple(notes)
+        further = "1 further graph (a body" if file.bodies == 1 else f"{file.bodies} further graphs (bodies"
+        notes.append(f"{further} of WHILE, IF, CALL_ONCE) {'is' if file.bodies == 1 else 'are'} not counted")
+    uncounted = {_name(operator) for operator in file.operators if not tflite_macs.is_counted(operator)}
+    return (*notes, *(() if compiled else not_counted(uncounted)))

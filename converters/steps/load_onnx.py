@@ -30,6 +30,8 @@ MAX_MODEL_BYTES = 2**31 - 1
 _OTHER_FORMATS = {
     b"PK\x03\x04": ("a zip archive (PyTorch saves models so)", "export it with torch.onnx.export"),
     b"\x89HDF": ("an HDF5 file (Keras saves models so)", "export it with tf2onnx"),
+    b"\x89PNG": ("an image (PNG)", "name the model: `host infer` takes images"),
+    b"\xff\xd8\xff": ("an image (JPEG)", "name the model: `host infer` takes images"),
     b"version https://git-lfs": ("a Git LFS pointer, not the model itself", "fetch the model with 'git lfs pull'"),
     b"<!DOCTYPE": ("a web page", "download the model itself, not the page about it"),
     b"<!doctype": ("a web page", "download the model itself, not the page about it"),

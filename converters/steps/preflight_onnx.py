@@ -9,7 +9,6 @@ from onnx import GraphProto, NodeProto
 from converters.draft import Draft
 from converters.errors import DataDependentShapeError
 from converters.noise import constant, noise
-from converters.proto import serialise
 from converters.reference import OnnxReference
 from converters.signature import Shape, Signature, TensorSpec
 from converters.value_info import set_shape
@@ -25,8 +24,8 @@ def apply(draft: Draft) -> None:
     DataDependentShapeError.
     """
     graph = draft.model.graph
-    reference = OnnxReference(serialise(draft.model))
-    outputs = _outputs(reference, draft.signature.inputs, graph)
+    outputs = _outputs(draft.opened(), draft.signature.inputs, graph)
+    draft.close()
     for value, spec in zip(graph.output, outputs, strict=True):
         set_shape(value.type.tensor_type, spec.shape)
     draft.signature = Signature(draft.signature.inputs, outputs)

@@ -38,12 +38,13 @@ class BoardRefusesError(ConversionError):
 def apply(draft: Draft) -> None:
     """Add to ``draft.notices`` which witnesses were heard and what they say; the model is left as it is.
 
-    Raises BoardRefusesError, before the slower witness is asked if the first one is enough.
+    Raises BoardRefusesError, before the slower witness is asked if the first one is enough. TensorRT-RTX parses first,
+    so that what it refuses is known at once; its trial build ends with ``draft.trial_build_s``.
     """
     version: Version | None = draft.target.runtime_version
     found = judge(draft.model, version)
     _stop_at_refusals(version, found)
-    answer = rtx.examine(serialise_named(draft.model))
+    answer = rtx.examine(serialise_named(draft.model), draft.trial_build_s, draft.on_part)
     if isinstance(answer, rtx.Answer):
         found = weigh(found, answer, version)
         _stop_at_refusals(version, found)
@@ -54,8 +55,9 @@ def weigh(found: Iterable[Finding], answer: rtx.Answer, version: Version | None)
     """The table's findings in the light of what TensorRT-RTX said. This is the rule:
 
     - What the table refuses stays refused.
-    - From TensorRT 11 on, TensorRT-RTX decides the rest: what it refuses is refused, and what it built parses. It has
-      no say about an operator that it lacks and the table lists, nor about one of another domain (a plugin's).
+    - From TensorRT 11 on, TensorRT-RTX decides the rest: what it refuses is refused, and what it built parses; what it
+      parsed alone stays what the table says. It has no say about an operator that it lacks and the table lists, nor
+      about one of another domain (a plugin's).
     - Before 11, and for a version that is not known, it is evidence alone, as it is another, strongly typed product:
       what it refuses is unknown, with both said; what it takes stays what the table says.
     """
@@ -78,7 +80,7 @@ def weigh(found: Iterable[Finding], answer: rtx.Answer, version: Version | None)
     weighed += [  # about no node, or about several of one name
         Finding(rest.operator, rest.node, verdict, f"{answer.name}: {rest.text}") for rest in said.values()
     ]
-    if answer.parsed and not answer.built:
+    if answer.parsed and answer.built is False:
         weighed.append(Finding("", "", verdict, f"the builder of {answer.name}: {_last(answer.log)}"))
     return weighed
 
@@ -103,16 +105,25 @@ def _heard(version: Version | None, answer: rtx.Answer | rtx.NoAnswer) -> str:
         nearest = "" if table.version == release(version) else f" (the nearest to {written(version)})"
         witnesses.append(f"the table of operators of {table.name}{nearest}")
     if isinstance(answer, rtx.Answer):
-        witnesses.append(f"{answer.name}'s parser and builder, which {'take' if answer.built else 'do not take'} it")
+        witnesses.append(_said_by(answer))
     absent = f" ({answer.reason})" if isinstance(answer, rtx.NoAnswer) else ""
     return f"checked by {' and by '.join(witnesses) or 'nothing'}{absent}: the board's own parser decides"
+
+
+def _said_by(answer: rtx.Answer) -> str:
+    if answer.built is None:
+        longer = "; --trial-build-s gives it longer" if answer.unbuilt.startswith("did not") else ""
+        return f"{answer.name}'s parser, which takes it (its builder {answer.unbuilt}{longer})"
+    return f"{answer.name}'s parser and builder, which {'take' if answer.built else 'do not take'} it"
 
 
 def _summary(found: Sequence[Finding]) -> str:
     nodes = [one for one in found if one.operator]
     unknown = [one for one in found if one.verdict == "unknown"]
     parsing = sum(one.verdict == "parses" for one in nodes)
-    share = f"{parsing} of {_counted(len(nodes), 'node')}" if unknown else f"all {_counted(len(nodes), 'node')}"
+    share = (
+        f"all {len(nodes)} nodes" if not unknown and len(nodes) > 1 else f"{parsing} of {_counted(len(nodes), 'node')}"
+    )
     said = f"TensorRT is expected to take {share}"
     return f"{said}; not sure of: {_listed(unknown)}" if unknown else said
 

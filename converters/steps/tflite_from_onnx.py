@@ -38,4 +38,4 @@ def apply(draft: Draft) -> None:
     worst = sorted(draft.layers, key=lambda layer: layer.sqnr_db)[:_WORST]
     if worst:
         named = ", ".join(f"{layer.name} ({layer.operator}) {layer.sqnr_db:.1f} dB" for layer in worst)
-        draft.notices.append(f"int8: farthest from the original are {named}")
+        draft.notices.append(f"int8: farthest from the original {'is' if len(worst) == 1 else 'are'} {named}")

@@ -1,7 +1,7 @@
 """NVIDIA's own ONNX parser and builder, from TensorRT-RTX on the host: no GPU is needed.
 
 It runs in a child process (rtx_child.py): a crash, an abort, a hang or a kill by the system ends that alone. What the
-two agree on is one JSON object, which `read_answer` holds the child to.
+two agree on is a JSON object, which `read_answer` holds the child to.
 """
 
 import json
@@ -9,13 +9,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from threading import Event, Timer
+from typing import IO, Any, Self
 
-TIMEOUT_S = 120.0
-"""The models of this project's tests take under 2 s."""
+PARSE_S = 60.0
+"""For starting, loading the library and parsing; the models of this project's tests take under 1 s."""
 
 COMMAND: Sequence[str] = (sys.executable, "-P", str(Path(__file__).with_name("rtx_child.py")))
 """-P: the child's own folder is not searched for modules; environment and site-packages are the parent's."""
@@ -38,13 +41,18 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Answer:
-    """What parser and builder made of a model; `log` has the library's errors, the last 20."""
+    """What parser and builder made of a model; `log` has the library's errors, the last 20.
+
+    built    None where the builder was not asked, or gave no answer
+    unbuilt  why that is so, in words; "" where it answered
+    """
 
     version: str
     parsed: bool
-    built: bool
+    built: bool | None
     refusals: tuple[Refusal, ...]
     log: tuple[str, ...]
+    unbuilt: str = ""
 
     @property
     def name(self) -> str:
@@ -58,18 +66,91 @@ class NoAnswer:
     reason: str
 
 
-def examine(model: bytes, command: Sequence[str] | None = None, timeout_s: float = TIMEOUT_S) -> Answer | NoAnswer:
-    """Parse and build `model`, a self-contained ONNX file; never raises because of what the library does."""
+def examine(
+    model: bytes,
+    build_s: float,
+    on_part: Callable[[str], None] = lambda text: None,
+    command: Sequence[str] | None = None,
+    parse_s: float = PARSE_S,
+) -> Answer | NoAnswer:
+    """Parse `model`, a self-contained ONNX file, and try to build it for `build_s` seconds at most; 0: not at all.
+
+    `on_part` hears what is being done. Never raises because of what the library does.
+    """
+    on_part("parsing with TensorRT-RTX")
+    with TemporaryFile() as stderr:
+        try:
+            child = _Child(command or COMMAND, stderr)
+        except OSError as error:
+            return NoAnswer(f"TensorRT-RTX could not be started: {error}")
+        with child:
+            parsed = child.next_line(parse_s, model)
+            answer = _answer(parsed) if parsed else NoAnswer(f"TensorRT-RTX {child.end}")
+            if not isinstance(answer, Answer) or answer.built is not None:
+                return answer
+            if not build_s:
+                return replace(answer, unbuilt="was not asked")
+            on_part(f"building with TensorRT-RTX, for at most {build_s:g} s")
+            built = child.next_line(build_s)
+            finished = _answer(built) if built else None
+            return finished if isinstance(finished, Answer) else replace(answer, unbuilt=child.end)
+
+
+class _Child:
+    """The process that has the library. It is gone when this is left, however it is.
+
+    end  why it said no more, in words
+    """
+
+    def __init__(self, command: Sequence[str], stderr: IO[bytes]) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        self._stderr = stderr
+        self.end = "gave no answer that can be read"  # where a line was no answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._process:
+            self._process.kill()
+
+    def next_line(self, timeout_s: float, model: bytes | None = None) -> bytes:
+        """What it says next, once it has all of `model`; empty where it ends without, or is ended after `timeout_s`."""
+        late = Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = Timer(timeout_s, stop)
+        timer.start()
+        try:
+            line = self._conversation(model)
+        finally:
+            timer.cancel()
+        if not line:
+            self.end = f"did not end within {timeout_s:g} s" if late.is_set() else self._last_words()
+        return line
+
+    def _conversation(self, model: bytes | None) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if model is not None:
+            with suppress(BrokenPipeError), self._process.stdin as stdin:  # it may end before it has read all
+                stdin.write(model)
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+        return line
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0)
+        return f"{_end(self._process.returncode)}{_last_line(self._stderr.read())}"
+
+
+def _answer(line: bytes) -> Answer | NoAnswer:
     try:
-        done = subprocess.run(command or COMMAND, input=model, capture_output=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired:
-        return NoAnswer(f"TensorRT-RTX did not answer within {timeout_s:g} s")
-    except OSError as error:
-        return NoAnswer(f"TensorRT-RTX could not be started: {error}")
-    if done.returncode != 0:
-        return NoAnswer(f"TensorRT-RTX {_end(done.returncode)}{_last_line(done.stderr)}")
-    try:
-        return read_answer(json.loads(done.stdout))
+        return read_answer(json.loads(line))
     except (ValueError, KeyError, TypeError) as error:
         return NoAnswer(f"TensorRT-RTX gave no answer that can be read ({type(error).__name__}: {error})")
 
@@ -85,7 +166,7 @@ def read_answer(answer: dict[str, Any]) -> Answer | NoAnswer:
     return Answer(
         version=str(answer["version"]),
         parsed=_flag(answer["parsed"]),
-        built=_flag(answer["built"]),
+        built=None if answer["built"] is None else _flag(answer["built"]),
         refusals=tuple(dict.fromkeys(refusals)),  # it repeats itself
         log=tuple(_plain(line) for line in answer["log"]),
     )
@@ -109,7 +190,7 @@ def _plain(text: str) -> str:
 
 def _end(returncode: int) -> str:
     if returncode >= 0:
-        return f"ended with {returncode}"
+        return f"ended with {returncode}" if returncode else "ended without an answer"
     return f"was killed by signal {-returncode}" + (" (out of memory?)" if -returncode == signal.SIGKILL else "")
 
 

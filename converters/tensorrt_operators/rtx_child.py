@@ -1,8 +1,9 @@
-"""Parse and build one model with TensorRT-RTX: the program of a child process.
+"""Parse one model with TensorRT-RTX, then try to build it: the program of a child process.
 
-The model comes in on stdin, one JSON object goes out on what was stdout; `rtx.py` reads it. It imports
-nothing of ours and is started by its path, so that only the library has to be found. Text that C++ prints goes to
-stderr. If memory runs out, this process is to go first.
+The model comes in on stdin, JSON objects go out on what was stdout, one a line: what the parser says and then, where
+that took the model, the same again with what became of the build. `rtx.py` reads them. It imports nothing of ours and
+is started by its path, so that only the library has to be found. Text that C++ prints goes to stderr. If memory runs
+out, this process is to go first.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,9 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     model = sys.stdin.buffer.read()
     library, reason = find_library()
-    json.dump({"absent": reason} if library is None else examine(library, model), answer)
-    answer.flush()
+    for said in [{"absent": reason}] if library is None else examine(library, model):
+        answer.write(json.dumps(said) + "\n")
+        answer.flush()
     os._exit(0)  # what the library does on its way out cannot spoil an answer that is given
 
 
@@ -42,7 +45,8 @@ def find_library() -> tuple[Any, str]:
     return None, ""
 
 
-def examine(library: Any, model: bytes) -> dict[str, Any]:
+def examine(library: Any, model: bytes) -> Iterator[dict[str, Any]]:
+    """`built` is null while that is not known; the last answer has it."""
     log: list[str] = []
 
     class Log(library.ILogger):  # type: ignore[misc]  # known at run time alone
@@ -58,14 +62,17 @@ def examine(library: Any, model: bytes) -> dict[str, Any]:
     network = builder.create_network(0)
     parser = library.OnnxParser(network, logger)
     parsed = bool(parser.parse(model))
-    built = parsed and builder.build_serialized_network(network, builder.create_builder_config()) is not None
-    return {
+    answer = {
         "version": library.__version__,
         "parsed": parsed,
-        "built": built,
+        "built": None if parsed else False,
         "refusals": [_refusal(parser, parser.get_error(index)) for index in range(parser.num_errors)],
         "log": log[-20:],
     }
+    yield answer
+    if parsed:
+        built = builder.build_serialized_network(network, builder.create_builder_config()) is not None
+        yield {**answer, "built": built, "log": log[-20:]}
 
 
 def _refusal(parser: Any, error: Any) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from onnx import ModelProto
 
 from converters.artifact import Artifact, ArtifactTensor
+from converters.errors import NotInTfliteError
 from converters.golden import Case
 from converters.int8_options import Int8Options
 from converters.tflite.aliasing import keep_apart
@@ -16,7 +18,7 @@ from converters.tflite.layout import Order, straight
 from converters.tflite.lowering import Lowering
 from converters.tflite.network import network_of
 from converters.tflite.operators import OPERATORS, REWRITES
-from converters.tflite.program import Program
+from converters.tflite.program import Operator, Program, Weights
 from converters.tflite.quantising import Contents, differences_of, grids_of, quantised, with_bytes_outside
 from converters.tflite.writer import write
 
@@ -57,7 +59,24 @@ def program_of(model: ModelProto) -> Program:
     """In TFLite's operators, before there are any numbers: whether it can be written at all. Raises as `convert`."""
     network = network_of(model)
     fold(network)
-    return Lowering(network).run(OPERATORS, REWRITES)
+    program = Lowering(network).run(OPERATORS, REWRITES)
+    for operator in program.operators:
+        _check_finite(operator)
+    return program
+
+
+def _check_finite(operator: Operator) -> None:
+    """An int8 tensor has no place for anything else, and a Relu behind it would hide that from the calibration."""
+    for tensor in operator.inputs:
+        values = tensor.onnx if isinstance(tensor, Weights) else getattr(tensor, "values", None)
+        if values is not None and not np.isfinite(values).all():
+            wrong = int(np.count_nonzero(~np.isfinite(values)))
+            raise NotInTfliteError(
+                operator.operator,
+                operator.node,
+                f"of its {values.size:,} constants {wrong:,} {'is' if wrong == 1 else 'are'} not finite",
+                "train the model again, or export a state of it from before they were",
+            )
 
 
 def _artifact(program: Program, contents: Contents) -> Artifact:

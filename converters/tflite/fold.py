@@ -98,12 +98,15 @@ def _arithmetic(network: Network, node: Node) -> None:
     constant, moving = constants[side], node.inputs[1 - side]
     if constant is None or constants[1 - side] is not None or (node.operator == "Div" and side == 0):
         return
+    if node.operator == "Div" and not np.all(constant):
+        raise node.refuse("it divides by 0", "check the constant, or export the model again")
     along = _along_one_axis(constant, network.shape(moving))
     if along is None:
+        if node.operator == "Div":  # of other numbers for other places: the Edge TPU divides by none, but multiplies
+            _set_constant(network, node, 1, 1 / constant.astype(np.float64))
+            node.operator = "Mul"
         return
     axis, value = along
-    if node.operator == "Div" and not np.all(value):
-        raise node.refuse("it divides by 0", "check the constant, or export the model again")
     scale, shift = {
         "Add": (1.0, value),
         "Sub": (1.0, -value) if side else (-1.0, value),
@@ -225,7 +228,7 @@ def _before_conv(network: Network, affine: Node, conv: Node) -> bool:
 
 def _set_constant(network: Network, node: Node, index: int, value: NDArray[np.float64]) -> None:
     """The node's own: others may share the one that it had."""
-    name = f"{node.label}/{'kernel' if index == 1 else 'bias'}"
+    name = f"{node.label}/{'operand' if node.operator == 'Div' else 'kernel' if index == 1 else 'bias'}"
     while name in network.shapes or name in network.constants:
         name += "'"
     network.constants[name] = np.asarray(value, np.float32)

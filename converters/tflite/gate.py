@@ -179,9 +179,9 @@ def _tensor(model: Any, tensor: Any) -> Tensor:
         dtype,
         tuple(tensor.Shape(axis) for axis in range(tensor.ShapeLength())),
         tuple(tensor.ShapeSignature(axis) for axis in range(tensor.ShapeSignatureLength())),
-        tuple(quantisation.Scale(index) for index in range(quantisation.ScaleLength())) if quantisation else (),
-        tuple(quantisation.ZeroPoint(index) for index in range(quantisation.ZeroPointLength())) if quantisation else (),
-        None if data is None else np.frombuffer(data.tobytes(), _NUMPY.get(dtype, "u1")),
+        tuple(quantisation.ScaleAsNumpy().tolist()) if quantisation and quantisation.ScaleLength() else (),
+        tuple(quantisation.ZeroPointAsNumpy().tolist()) if quantisation and quantisation.ZeroPointLength() else (),
+        None if data is None else data.view(_NUMPY.get(dtype, "u1")),
     )
 
 

@@ -64,9 +64,11 @@ def deploy(
 @options.as_json
 def convert(model: Path, board_name: str | None, folder: Path, as_json: bool, **conversion: Any) -> None:
     """Do the host's part of a deploy alone: what would be pushed, into a folder. `host deploy` takes it from there."""
+    from host.bundle import claim
     from host.progress import shown
 
     profile = options.chosen_facts(board_name)
+    claim(folder)
     with shown() as progress:
         bundle = _bundle(model, profile, progress, conversion)
         bundle.write(folder)

@@ -84,7 +84,7 @@ def _scalar(text: str) -> str | int | float | bool:
 
 def _finite(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number of dB")
+        raise click.BadParameter(f"{value} is no finite number")
     return value
 
 
@@ -140,6 +140,14 @@ _CONVERSION = (
         help="TFLite: take off a layer's bias what its rounded weights add on average.",
     ),
     click.option("--io", type=click.Choice(["int8", "uint8"]), help="TFLite: the inputs and outputs. Default: int8."),
+    click.option(
+        "--trial-build-s",
+        metavar="SECONDS",
+        type=click.FloatRange(0, 86400),
+        callback=_finite,
+        help="Jetsons: how long TensorRT-RTX may try to build the model on this machine; 0: it parses it alone. "
+        "Default: 20.",
+    ),
     click.option("--cpu", is_flag=True, help="Coral: leave the Edge TPU out, and run the model on the board's CPU."),
     click.option("--docker", is_flag=True, help="Coral: run the Edge TPU's compiler in a container."),
     click.option(

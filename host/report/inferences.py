@@ -76,7 +76,9 @@ def _outputs(answers: Sequence[Answer], names: Sequence[str]) -> "RenderableType
 def _times(answers: Sequence[Answer]) -> str:
     run_ms = four_digits(sum(answer.run_ms for answer in answers) / len(answers))
     total_ms = four_digits(sum(answer.total_ms for answer in answers) / len(answers))
-    return f"On average {run_ms} ms in the model, {total_ms} ms in the agent in all (decoding, decision)."
+    converting = [answer.convert_ms for answer in answers if answer.convert_ms is not None]
+    convert_ms = f"{four_digits(sum(converting) / len(converting))} ms converting its tensors, " if converting else ""
+    return f"On average {run_ms} ms in the model, {convert_ms}{total_ms} ms in the agent in all (decoding, decision)."
 
 
 def _figure(value: float | None) -> str:

@@ -16,7 +16,7 @@ from agent.errors import WorkerCrashedError, WorkerRefusedError, WorkerTimeoutEr
 from agent.worker import wire
 
 INFER = {"op": "infer", "slot": 0}
-DONE = {"run_ns": 5, "accelerator_ns": None}
+DONE = {"run_ns": 5, "accelerator_ns": None, "convert_ns": None}
 
 Talk = Callable[[Channel, socket.socket], Coroutine[Any, Any, None]]
 

@@ -50,10 +50,27 @@ def test_a_segmentation_fault_as_the_delegate_loads_is_a_mismatch() -> None:
 
 
 @pytest.mark.parametrize(
+    ("delegate", "who", "hanging"),
+    [
+        ("none", "TensorFlow Lite found", False),
+        ("edgetpu", "TensorFlow Lite or the Edge TPU's library found", True),
+    ],
+)
+def test_an_abort_as_tensorflow_lite_loads_is_a_check_of_its_own(delegate: str, who: str, hanging: bool) -> None:
+    crash = WorkerCrashedError("the worker crashed (SIGABRT); it last printed: x", "try again")
+    told = while_loading(crash, RuntimeSpec(key="tflite", file="m.tflite", options={"delegate": delegate}))
+    assert told.message.startswith(who)
+    assert crash.message in told.message
+    assert "host convert" in told.hint
+    assert ("power" in told.hint) == hanging
+
+
+@pytest.mark.parametrize(
     ("key", "delegate", "how"),
     [
         ("tflite", "none", "the worker crashed (SIGSEGV)"),
         ("null", "edgetpu", "the worker crashed (SIGSEGV)"),
+        ("ort", "none", "the worker crashed (SIGABRT)"),
         ("tflite", "edgetpu", "the worker was killed (SIGKILL): most likely the board ran out of memory"),
     ],
 )

@@ -116,7 +116,7 @@ hello()
 number = receive()["id"]
 os.write(1, b"noise\\nNvMap 1 error 12\\x00NvMap 2 error 12 here\\r\\nnoise\\n")
 os.write(2, b"\\xff")
-send({"id": number, "ok": {"run_ns": 1, "accelerator_ns": None}})
+send({"id": number, "ok": {"run_ns": 1, "accelerator_ns": None, "convert_ns": None}})
 receive()
 """
 
@@ -207,13 +207,13 @@ while True:
     number = receive()["id"]
     for descriptor in (1, 2):
         os.write(descriptor, b"\\x00\\xff{rubbish" * 20_000)
-    send({"id": number, "ok": {"run_ns": 1, "accelerator_ns": None}})
+    send({"id": number, "ok": {"run_ns": 1, "accelerator_ns": None, "convert_ns": None}})
 """
 
     async def main() -> None:
         async with started(rogue.launch(tmp_path, script)) as worker:
             for _ in range(5):
-                assert await worker.request(INFER, 5) == {"run_ns": 1, "accelerator_ns": None}
+                assert await worker.request(INFER, 5) == {"run_ns": 1, "accelerator_ns": None, "convert_ns": None}
 
     running.run(main())
 

@@ -9,6 +9,7 @@ import zoo
 from onnx import ModelProto
 
 from converters.convert import Converted, convert
+from converters.draft import TRIAL_BUILD_S
 from converters.plan import Target
 from converters.tensorrt_operators import rtx
 
@@ -46,7 +47,7 @@ def builds_in_tensorrt() -> Callable[[bytes], None]:
     """``builds_in_tensorrt(model)``: TensorRT-RTX's parser and builder take it; skips where that is not installed."""
 
     def check(model: bytes) -> None:
-        answer = rtx.examine(model)
+        answer = rtx.examine(model, TRIAL_BUILD_S)
         if isinstance(answer, rtx.NoAnswer) and "not installed" in answer.reason:
             pytest.skip(answer.reason)
         assert isinstance(answer, rtx.Answer), answer

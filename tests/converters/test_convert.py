@@ -32,10 +32,28 @@ def test_what_comes_out(tmp_path: Path) -> None:
     source = zoo.save(zoo.convolution(("N", 3, 8, 8), metadata={"boardfit": '{"score": 1}'}), tmp_path)
     converted = convert(source, ORT, on_step=heard.append)
     assert converted.steps == tuple(heard) == ("load_onnx", "freeze_onnx", "preflight_onnx")
-    assert converted.weights == 108
+    assert (converted.weights, converted.macs) == (108, 108 * 8 * 8)
     assert converted.inspection == '{"score": 1}'
     assert converted.notices == ("batch dimension fixed to 1: 'image'",)
     assert converted.signature.inputs[0].shape == (1, 3, 8, 8)
+
+
+@pytest.mark.parametrize("target", [Target("trt", "int8", (10, 3)), Target("tflite", "int8")])
+def test_what_is_begun_is_taken_up(tmp_path: Path, target: Target) -> None:
+    """The first steps are not done again, and nothing else comes of it."""
+    heard: list[str] = []
+    source = zoo.save(zoo.autoencoder(metadata={"boardfit": "{}"}), tmp_path)
+    whole = convert(source, target, calibration=IMAGES)
+    begun = convert(source, ORT)
+    assert convert(source, target, begun=begun, on_step=heard.append, calibration=IMAGES) == whole
+    assert whole.steps == (*begun.steps[:2], *heard)
+
+
+def test_what_is_begun_keeps_its_notices_and_its_counts(tmp_path: Path) -> None:
+    begun = convert(zoo.save(zoo.dynamic_batch(), tmp_path), ORT)
+    taken_up = convert(tmp_path / "model.onnx", Target("trt", "fp16", (10, 3)), begun=begun)
+    assert taken_up.notices[0] == "batch dimension fixed to 1: 'image'"
+    assert (taken_up.weights, taken_up.macs) == (108, 108 * 8 * 8)
 
 
 def test_without_metadata_there_is_no_inspection(convert_model: Convert) -> None:
@@ -179,7 +197,7 @@ def test_a_step_of_ours_that_breaks_the_model_stops_the_conversion(
     real = converters.convert.import_module
     spoiled = {"converters.steps.simplify_onnx": SimpleNamespace(apply=spoil)}
     monkeypatch.setattr(converters.convert, "import_module", lambda name: spoiled.get(name) or real(name))
-    with pytest.raises(StepChangedOutputsError, match="after the step simplify_onnx"):
+    with pytest.raises(StepChangedOutputsError, match="after the steps lower_opset_onnx and simplify_onnx the model"):
         convert_for_tensorrt(zoo.autoencoder())
 
 

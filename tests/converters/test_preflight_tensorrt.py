@@ -26,7 +26,7 @@ TAKES = {"version": "1.7", "parsed": True, "built": True, "refusals": [], "log":
 
 LIGHT = Path(onnx.backend.test.__file__).parent / "data" / "light"
 
-Answering = Callable[[Any], None]
+Answering = Callable[..., None]
 
 
 def refusing(operator: str = "Relu", node: str = "relu", *, lacks: bool = False) -> dict[str, Any]:
@@ -48,10 +48,11 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], 
 
 @pytest.fixture
 def answering(program: Callable[[str], None]) -> Answering:
-    """``answering(answer)``: the child reads the model and answers this."""
+    """``answering(*answers)``: the child reads the model and answers these."""
 
-    def put(answer: Any) -> None:
-        program(f"import sys\nsys.stdin.buffer.read()\nprint({json.dumps(answer)!r})\n")
+    def put(*answers: Any) -> None:
+        lines = "\n".join(json.dumps(answer) for answer in answers)
+        program(f"import sys\nsys.stdin.buffer.read()\nprint({lines!r})\n")
 
     return put
 
@@ -61,9 +62,9 @@ def absent(answering: Answering) -> None:
     answering({"absent": ""})
 
 
-def preflight(model: ModelProto, version: Version | None = (8, 2, 1)) -> list[str]:
+def preflight(model: ModelProto, version: Version | None = (8, 2, 1), **rest: Any) -> list[str]:
     """The notices."""
-    draft = Draft(Path("model.onnx"), {}, model, target=Target("trt", "fp16", version))
+    draft = Draft(Path("model.onnx"), {}, model, target=Target("trt", "fp16", version), **rest)
     apply(draft)
     return draft.notices
 
@@ -105,6 +106,11 @@ def test_with_tensorrt_rtx_both_are_named(answering: Answering) -> None:
         "and builder, which take it: the board's own parser decides"
     )
     assert said == "TensorRT is expected to take all 2 nodes"
+
+
+@pytest.mark.usefixtures("absent")
+def test_of_one_node() -> None:
+    assert preflight(zoo.identity(), (8, 6))[1] == "TensorRT is expected to take 1 of 1 node"
 
 
 @pytest.mark.usefixtures("absent")
@@ -269,7 +275,7 @@ def test_a_refusal_by_tensorrt_rtx_is_an_error_from_11_on(answering: Answering) 
         ("raise SystemExit('first\\nno kernels')", "TensorRT-RTX ended with 1: no kernels"),
         ("import sys; sys.exit(3)", "TensorRT-RTX ended with 3"),
         ("print('hello')", "no answer that can be read (JSONDecodeError"),
-        ("", "no answer that can be read (JSONDecodeError"),
+        ("", "TensorRT-RTX ended without an answer"),
         ("print('[]')", "no answer that can be read"),
         ('print(\'{"version": "1"}\')', "no answer that can be read (KeyError"),
     ],
@@ -295,16 +301,66 @@ def test_a_witness_that_fails_is_said_and_costs_nothing(
 )
 def test_an_answer_that_is_not_as_agreed(answering: Answering, answer: Any) -> None:
     answering(answer)
-    assert isinstance(rtx.examine(b""), rtx.NoAnswer)
+    assert isinstance(rtx.examine(b"", 1), rtx.NoAnswer)
 
 
-def test_a_witness_that_hangs(program: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("model", [b"", bytes(10**6)])  # which fits into a pipe, which does not
+def test_a_witness_that_hangs(program: Callable[[str], None], model: bytes) -> None:
     program("import time; time.sleep(60)")
-    assert rtx.examine(b"", timeout_s=0.3) == rtx.NoAnswer("TensorRT-RTX did not answer within 0.3 s")
+    assert rtx.examine(model, 1, parse_s=0.3) == rtx.NoAnswer("TensorRT-RTX did not end within 0.3 s")
+
+
+PARSES = TAKES | {"built": None}
+"""What the child says before it builds."""
+
+
+def builds(how: str) -> str:
+    return f"import os, sys, time\nsys.stdin.buffer.read()\nprint({json.dumps(PARSES)!r}, flush=True)\n{how}"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("time.sleep(60)", "did not end within 0.3 s; --trial-build-s gives it longer"),
+        ("os.abort()", "was killed by signal 6"),
+        ("sys.exit('no room')", "ended with 1: no room"),
+        ("print('hello')", "gave no answer that can be read"),
+    ],
+)
+@pytest.mark.parametrize("version", [(10, 3), (11, 0)])
+def test_a_build_that_gives_no_answer_leaves_what_the_parser_said(
+    program: Callable[[str], None], how: str, said: str, version: Version
+) -> None:
+    program(builds(how))
+    heard, expected = preflight(zoo.convolution(), version, trial_build_s=0.3)
+    assert f"by TensorRT-RTX 1.7's parser, which takes it (its builder {said}): the board's own" in heard
+    assert expected == "TensorRT is expected to take all 2 nodes"
+
+
+def test_a_build_that_is_not_asked_for(program: Callable[[str], None]) -> None:
+    program(builds("time.sleep(60)"))
+    heard, _ = preflight(zoo.convolution(), (10, 3), trial_build_s=0)
+    assert "which takes it (its builder was not asked)" in heard
+
+
+def test_what_is_done_is_told(answering: Answering) -> None:
+    parts: list[str] = []
+    answering(PARSES, TAKES)
+    answer = rtx.examine(b"", 7, parts.append)
+    assert isinstance(answer, rtx.Answer)
+    assert answer.built
+    assert parts == ["parsing with TensorRT-RTX", "building with TensorRT-RTX, for at most 7 s"]
+
+
+def test_what_is_refused_is_not_built(answering: Answering) -> None:
+    parts: list[str] = []
+    answering(refusing())
+    rtx.examine(b"", 7, parts.append)
+    assert parts == ["parsing with TensorRT-RTX"]
 
 
 def test_a_python_that_is_gone(tmp_path: Path) -> None:
-    answer = rtx.examine(b"", [str(tmp_path / "python")])
+    answer = rtx.examine(b"", 1, command=[str(tmp_path / "python")])
     assert isinstance(answer, rtx.NoAnswer)
     assert answer.reason.startswith("TensorRT-RTX could not be started: ")
 
@@ -317,7 +373,7 @@ def test_text_on_stdout_does_not_spoil_the_answer(
     library.mkdir()
     (library / "tensorrt_rtx.py").write_text("import os\nos.write(1, b'[I] loaded')\nraise ImportError('too old')\n")
     monkeypatch.setenv("PYTHONPATH", str(library))
-    assert rtx.examine(b"") == rtx.NoAnswer("tensorrt_rtx cannot be imported: too old")
+    assert rtx.examine(b"", 1) == rtx.NoAnswer("tensorrt_rtx cannot be imported: too old")
 
 
 # --- the real one -----------------------------------------------------------------------------------------------------
@@ -325,7 +381,7 @@ def test_text_on_stdout_does_not_spoil_the_answer(
 
 @needs_rtx
 def test_the_answers_made_up_here_are_like_real_ones() -> None:
-    real = rtx_child.examine(RTX, determinant("det").SerializeToString())
+    (real,) = rtx_child.examine(RTX, determinant("det").SerializeToString())
     fake = refusing()
     assert set(real) == set(fake)
     (said,) = real["refusals"]
@@ -363,7 +419,7 @@ def test_a_node_without_a_name_is_found_again() -> None:
         [zoo.tensor("y", (4,))],
         opset=16,
     )
-    answer = rtx.read_answer(rtx_child.examine(RTX, serialise_named(made)))
+    answer = rtx.read_answer([*rtx_child.examine(RTX, serialise_named(made))][-1])
     assert isinstance(answer, rtx.Answer)
     assert [(one.operator, one.node) for one in answer.refusals] == [("ScatterND", "node_of_y")]
     assert [one.node for one in judge(made, (10, 3)) if one.verdict == "refused"] == ["node_of_y"]

@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ def test_verdicts(name: str, version: Version) -> None:
 def test_tensorrt_rtx_agrees_about_11(name: str) -> None:
     """Refused there as here, or built; what is only doubted here may go either way there."""
     case = CASES[name]
-    answer = rtx.read_answer(json.loads(json.dumps(rtx_child.examine(RTX, case.model.SerializeToString()))))
+    answer = rtx.read_answer([*rtx_child.examine(RTX, case.model.SerializeToString())][-1])
     assert isinstance(answer, rtx.Answer)
     assert answer.built is ((11, 0) not in case.refused), answer
 

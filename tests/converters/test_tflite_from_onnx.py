@@ -10,10 +10,10 @@ from onnx import helper, numpy_helper
 
 from converters.artifact import ArtifactTensor
 from converters.convert import Converted, convert
-from converters.errors import NeedsCalibrationError, NotInTfliteError
+from converters.errors import NeedsCalibrationError, NotInTfliteError, UnfitFileError
 from converters.int8_options import Int8Options
 from converters.plan import Target
-from converters.tflite import interpreter
+from converters.tflite import interpreter, report
 
 TARGET = Target("tflite", "int8")
 
@@ -42,6 +42,24 @@ def test_from_onnx_to_a_file_with_its_artifact_layers_and_notices(tmp_path: Path
     assert any(notice.startswith("int8: farthest from the original are ") for notice in made.notices)
     assert any("dB (SQNR) from the original, on the first calibration inputs" in notice for notice in made.notices)
     assert made.weights > 0
+
+
+def test_a_file_that_gives_something_else_where_tensors_share_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a defect is hidden from whoever reads all tensors."""
+
+    class Sharing(interpreter.Interpreter):
+        def __init__(self, *given: Any, keep: bool = False) -> None:
+            super().__init__(*given, keep=keep)
+            self._spoilt = not keep
+
+        def integers(self, number: int) -> np.ndarray:
+            return super().integers(number) ^ self._spoilt
+
+    monkeypatch.setattr(report, "Interpreter", Sharing)
+    with pytest.raises(UnfitFileError, match="another 'reconstruction' where tensors share memory"):
+        converted(tmp_path)
 
 
 def test_bytes_in_and_out(tmp_path: Path) -> None:

@@ -120,12 +120,18 @@ def _on_grid_of(lowering: Lowering, tensor: Activation, output: Activation) -> A
 
 
 def _pad(lowering: Lowering) -> None:
-    """https://onnx.ai/onnx/operators/onnx__Pad.html: of a constant; the axes are an input from opset 18 on."""
+    """https://onnx.ai/onnx/operators/onnx__Pad.html: of a constant; the axes are an input from opset 18 on.
+
+    One that adds nothing is nothing, whatever its mode.
+    """
     node, value = lowering.node, lowering.moving()
     rank = len(value.shape)
+    given = lowering.constant(1, "padding").ravel()
+    if not given.any():
+        _identity(lowering)
+        return
     if node.get("mode", "constant") != "constant":
         raise node.refuse(f"its mode is {node.get('mode', '')!r}", "pad with zeros, and train the model with it")
-    given = lowering.constant(1, "padding").ravel()
     axes = lowering.optional(3, "axes")
     named = range(rank) if axes is None else [int(axis) % rank for axis in axes]
     half = len(given) // 2

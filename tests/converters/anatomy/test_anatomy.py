@@ -4,6 +4,7 @@ from pathlib import Path
 
 import edge_tpu_files
 import numpy as np
+import onnx
 import pytest
 import tflite
 import tflite_models
@@ -15,7 +16,9 @@ from converters.anatomy.anatomy import Anatomy, OperatorFigures, TensorFigures
 from converters.anatomy.cache import CACHE_BYTES, CacheEstimate, estimate_cache
 from converters.anatomy.inspect import inspect_file
 from converters.anatomy.memory import peak_activations
+from converters.anatomy.onnx_macs import is_counted, of_model, of_node
 from converters.errors import ConversionError, NotOnnxError, UnreadableModelError
+from converters.facts import facts_of
 from converters.tflite_file import NotTfliteError
 
 
@@ -117,6 +120,96 @@ def test_multiply_adds_of_onnx(name: str, tmp_path: Path) -> None:
     model = zoo.model([node], [zoo.tensor("x", shape)], [zoo.tensor("y", None)], [zoo.weights("w", *kernel)])
     found = anatomy(model.SerializeToString(), tmp_path, "model.onnx")
     assert (found.macs, found.parameters) == (macs, np.prod(kernel))
+
+
+def branching(*operators: str) -> onnx.ModelProto:
+    """Both branches of an If have these one after the other."""
+    names = ["x", *(f"v{number}" for number in range(len(operators)))]
+    nodes = [
+        helper.make_node(operator, [before, "w"] if operator == "MatMul" else [before], [after])
+        for operator, before, after in zip(operators, names, names[1:], strict=False)
+    ]
+    branches = {
+        f"{which}_branch": zoo.graph(which, nodes, [zoo.tensor(names[-1], (4, 4))]) for which in ("then", "else")
+    }
+    node = helper.make_node("If", ["flag"], ["y"], **branches)
+    inputs = [zoo.tensor("x", (4, 4)), zoo.tensor("flag", (), TensorProto.BOOL)]
+    return zoo.model([node], inputs, [zoo.tensor("y", (4, 4))], [zoo.weights("w", 4, 4)])
+
+
+def recurrent() -> onnx.ModelProto:
+    """A GRU between a product and an activation."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("GRU", ["a", "k", "r"], ["", "b"], hidden_size=2),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    constants = [zoo.weights("w", 4, 4), zoo.weights("k", 1, 6, 4), zoo.weights("r", 1, 6, 2)]
+    return zoo.model(nodes, [zoo.tensor("x", (5, 1, 4))], [zoo.tensor("y", (1, 1, 2))], constants)
+
+
+NOT_COUNTED = {
+    "GRU": recurrent(),
+    "Frobnicate": zoo.unknown_operator(),
+    "com.acme.Relu": zoo.model(
+        [helper.make_node("Relu", ["x"], ["y"], domain="com.acme")],
+        [zoo.tensor("x", (4,))],
+        [zoo.tensor("y", (4,))],
+        domains={"com.acme": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("operator", NOT_COUNTED)
+def test_operators_whose_multiply_adds_nobody_counts(operator: str) -> None:
+    model = NOT_COUNTED[operator]
+    node = next(node for node in model.graph.node if node.op_type == operator.split(".")[-1])
+    assert of_node(node, facts_of(model)) is None
+    assert not is_counted(node)
+    assert of_model(model) is None
+
+
+def test_what_is_not_counted_is_told_and_the_rest_is_figured(tmp_path: Path) -> None:
+    found = anatomy(recurrent().SerializeToString(), tmp_path, "model.onnx")
+    assert {name: operator.macs for name, operator in by_name(found).items()} == {"MatMul": 80, "GRU": None, "Relu": 0}
+    assert found.macs is None
+    assert found.notes == ("multiply-adds of GRU are not counted, so that the model's are not known",)
+
+
+def test_how_often_a_body_runs_is_not_known(tmp_path: Path) -> None:
+    assert of_model(branching("Relu", "Neg")) == 0
+    assert of_model(branching("Relu", "MatMul")) is None
+    found = anatomy(branching("MatMul").SerializeToString(), tmp_path, "model.onnx")
+    assert by_name(found)["MatMul"].macs == 2 * 64
+    assert (found.macs, len(found.notes)) == (None, 1)
+
+
+def test_every_operator_is_counted_or_has_none_or_is_a_known_exception() -> None:
+    """By the names in ONNX: one that comes later is not known until somebody has looked at it."""
+    names = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if not schema.domain}
+    unknown = {name for name in names if not is_counted(onnx.NodeProto(op_type=name))}
+    products = {
+        "Attention",
+        "ConvInteger",
+        "DeformConv",
+        "Einsum",
+        "GRU",
+        "LSTM",
+        "MatMulInteger",
+        "QLinearConv",
+        "RNN",
+    }
+    assert products <= unknown
+    assert not unknown & {"Relu", "Resize", "MaxPool", "BatchNormalization", "Softmax", "Concat", "Conv", "Gemm"}
+
+
+def test_of_a_custom_operator_of_tflite(tmp_path: Path) -> None:
+    """Whatever it is called."""
+    x, y = (T(name, "int8", (1, 4), (0.5, 3)) for name in "xy")
+    content = tflite_models.make([x, y], [Operator("ADD", (0,), (1,))], [0], [1])
+    found = anatomy(content, tmp_path)
+    assert (by_name(found)["ADD"].macs, found.macs) == (None, None)
+    assert found.notes == ("multiply-adds of ADD are not counted, so that the model's are not known",)
 
 
 def test_of_an_onnx_file(tmp_path: Path) -> None:

@@ -272,7 +272,7 @@ def test_activations_of_fewer_axes(trial: Any, operator: str, shape: tuple[int, 
         for operator in ("Add", "Sub", "Mul", "Div")
         for form in ((), (1,), (3, 1, 1), (1, 3, 1, 1), (1, 1, 6, 5), (3, 6, 5), (5,), (6, 1))
         for first in (True, False)
-        if operator != "Div" or (not first and np.prod(form) in (1, 3))  # other quotients are refused
+        if operator != "Div" or (not first and np.prod(form) in (1, 3))  # other quotients: below, or refused
     ],
 )
 def test_arithmetic_with_a_constant(trial: Any, operator: str, form: tuple[int, ...], first: bool) -> None:
@@ -280,6 +280,21 @@ def test_arithmetic_with_a_constant(trial: Any, operator: str, form: tuple[int, 
     constant = numpy_helper.from_array(np.asarray(normal(*form) + 1.5, np.float32), "c")
     node = helper.make_node(operator, ["c", "x"] if first else ["x", "c"], ["y"])
     made = zoo.model([node], [zoo.tensor("x", (1, 3, 6, 5))], [zoo.tensor("y", None)], [constant])
+    assert trial(made).sqnr_db > ENOUGH_DB
+
+
+@pytest.mark.parametrize("form", [(1, 1, 6, 5), (3, 6, 5), (5,), (6, 1)])
+def test_a_quotient_by_places_is_a_product(trial: Any, form: tuple[int, ...]) -> None:
+    constant = np.abs(normal(*form)) + 1
+    tried = trial(one("Div", (1, 3, 6, 5), constant))
+    assert tried.operators == ["MUL"]
+    assert tried.sqnr_db > ENOUGH_DB
+
+
+def test_a_divisor_that_others_read_stays_theirs(trial: Any) -> None:
+    constant = numpy_helper.from_array(np.abs(normal(6, 5)) + 1, "c")
+    nodes = [helper.make_node("Div", ["x", "c"], ["a"]), helper.make_node("Mul", ["a", "c"], ["y"])]
+    made = zoo.model(nodes, [zoo.tensor("x", (1, 3, 6, 5))], [zoo.tensor("y", None)], [constant])
     assert trial(made).sqnr_db > ENOUGH_DB
 
 
@@ -361,6 +376,16 @@ def test_padding_with_a_constant(trial: Any, value: float, opset: int) -> None:
     pads = np.array([0, 0, 1, 2, 0, 1, 0, 3], np.int64)
     tried = trial(one("Pad", (1, 3, 4, 5), pads, np.float32(value), opset=opset))
     assert tried.operators == ["PADV2" if value else "PAD"]
+    assert tried.sqnr_db > ENOUGH_DB
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "constant"])
+def test_a_pad_of_nothing_is_nothing(trial: Any, mode: str) -> None:
+    nodes = [helper.make_node("Pad", ["x", "pads"], ["a"], mode=mode), helper.make_node("Relu", ["a"], ["y"])]
+    pads = numpy_helper.from_array(np.zeros(8, np.int64), "pads")
+    made = zoo.model(nodes, [zoo.tensor("x", (1, 3, 4, 5))], [zoo.tensor("y", (1, 3, 4, 5))], [pads])
+    tried = trial(made)
+    assert tried.operators == ["RELU"]
     assert tried.sqnr_db > ENOUGH_DB
 
 

@@ -31,7 +31,7 @@ def test_a_deploy_says_what_was_done(line: live.Agent, model: Path, last: Last) 
     assert decides == "decides above 0.25, as where it was trained: it has no good images to find its own from"
     assert loaded.startswith("loaded in ")
     assert loaded.endswith(" s, no outage")
-    assert "converting: load onnx ..." in done.stderr
+    assert "reading: load onnx ..." in done.stderr
     assert (last.board(), last.model("line-3")) == ("line-3", "capsules")
     again = run("deploy", "--board", "line-3", model)
     assert "already served: capsules on line-3" in again.stdout
@@ -167,6 +167,7 @@ def test_the_users_own_model_is_not_written_over(home: Path, tmp_path: Path) -> 
     done = run("convert", "--board", "desktop", path, "-o", tmp_path)
     assert done.exit_code == 3
     assert "has something else in it" in done.stderr
+    assert "reading" not in done.stderr  # it is said before anything is done
     assert path.read_bytes() == before
 
 
@@ -183,8 +184,11 @@ def test_the_users_own_model_is_not_written_over(home: Path, tmp_path: Path) -> 
         (["--input-shape", "image=1,3,99,16"], 3, "99"),
         (["--option", "threads"], 2, "'threads' is not like threads=1"),
         (["--option", "a=1", "--option", "a=2"], 2, "'a' is given twice"),
-        (["--tolerance-db", "nan"], 2, "nan is no number of dB"),
-        (["--tolerance-db", "inf"], 2, "inf is no number of dB"),
+        (["--tolerance-db", "nan"], 2, "nan is no finite number"),
+        (["--tolerance-db", "inf"], 2, "inf is no finite number"),
+        (["--trial-build-s", "nan"], 2, "nan is no finite number"),
+        (["--trial-build-s", "-1"], 2, "-1.0 is not in the range"),
+        (["--trial-build-s", "5"], 3, "--trial-build-s is for TensorRT"),
         (["--precision", "fp16"], 3, "takes no precision 'fp16'"),
         (["--preprocess", "gone.toml"], 3, "--preprocess gone.toml cannot be read"),
         (["--calibrate", "gone"], 3, "gone is no folder"),
@@ -197,6 +201,16 @@ def test_options_that_are_wrong(line: live.Agent, model: Path, words: list[str],
     done = run("deploy", "--board", "line-3", model, *words)
     assert (done.exit_code, done.stdout) == (exit_code, "")
     assert what in " ".join(done.stderr.split())
+
+
+def test_a_compiled_file_that_is_not_there_is_told_before_anything_is_done(
+    home: Path, model: Path, images: Path, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.tflite"
+    done = run("convert", "--board", "coral", "--calibrate", images, "--compiled", gone, model, "-o", tmp_path / "out")
+    assert done.exit_code == 3
+    assert f"--compiled {gone} is no file" in done.stderr
+    assert "reading" not in done.stderr
 
 
 @pytest.mark.parametrize(
