@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from agent.telemetry import commands
-from contract.api import TuningStep
+from contract.tuning import TuningStep
 
 DEADLINE_S = 30.0
 SUDOERS_FILE = "/etc/sudoers.d/boardfit-agent"

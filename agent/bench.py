@@ -8,13 +8,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from agent import bench_inputs, decision
+from agent import bench_inputs, decision, preflight
 from agent.arena import Arena
 from agent.dataplane import Dataplane, Served
 from agent.errors import RecentTrafficError
 from agent.jobs import RunningJob
 from agent.loading import Deployment, Limits, start_worker
+from agent.power import Meter
 from agent.process import Launch, WorkerProcess
 from agent.repository import Repository
 from agent.telemetry import BoardDescription, CpuShare, MemoryFall, Sensors
@@ -24,6 +26,7 @@ from agent.worker import wire
 from contract.api import BenchRequest, LayerProfile, LayerTime, Measurement, ProfileRequest
 from contract.profile import Profile
 from contract.results import Environment
+from contract.tuning import Preflight
 
 QUIET_S = 60.0
 SAMPLE_BYTES = 8  # int64 nanoseconds
@@ -31,7 +34,7 @@ SAMPLE_BYTES = 8  # int64 nanoseconds
 
 @dataclass(frozen=True)
 class Bencher:
-    """Measures the models of one agent."""
+    """Measures the models of one agent. `root`: where its settings and its power are read."""
 
     repository: Repository
     dataplane: Dataplane
@@ -39,6 +42,11 @@ class Bencher:
     limits: Limits
     sensors: Sensors
     board: BoardDescription
+    root: Path = Path("/")
+
+    def look(self) -> Preflight:
+        """What a bench would be measured under now. Takes a second: off the loop."""
+        return preflight.look(self.sensors, self.root)
 
     def check(self, request: BenchRequest | ProfileRequest) -> None:
         """Before the job begins. NotFoundError; RecentTrafficError where the board is in use."""
@@ -57,12 +65,13 @@ class Bencher:
         async with self._emptied(f"a bench of {request.model!r}", request.model, job) as (served, stopped):
             supervisor = served.supervisor
             launch = await supervisor.launch()
+            found = await asyncio.to_thread(preflight.settings, self.root)
             before = await asyncio.to_thread(self.sensors.observe)
             trial = await self._measure(supervisor.deployment, launch, request, job)
             after = await asyncio.to_thread(self.sensors.observe)
             job.stage("putting things back")
         return measurement(
-            supervisor.deployment, trial, self.board, self.profile.headline_memory, before, after, stopped
+            supervisor.deployment, trial, self.board, self.profile.headline_memory, before, after, stopped, found
         )
 
     async def profile_layers(self, request: ProfileRequest, job: RunningJob) -> LayerProfile:
@@ -113,12 +122,15 @@ class Bencher:
         fall = MemoryFall()
         try:
             await whole(asyncio.to_thread(bench_inputs.fill, arena, deployment, contents))
+            meter = await asyncio.to_thread(Meter, self.root)
+            await meter.rest(job.stage)
             job.stage("loading")
             fall.start()
             worker, loaded = await start_worker(deployment, launch, arena, self.limits)
             try:
                 others = CpuShare(worker.pid)
-                reply = await self._runs(worker, arena, request, job)
+                with meter.running():
+                    reply = await self._runs(worker, arena, request, job)
                 load = others.others()
                 fall.stop()
                 job.samples = bytes(arena.extra(request.runs * SAMPLE_BYTES))
@@ -129,7 +141,7 @@ class Bencher:
         finally:
             fall.stop()
             arena.close()
-        return Trial(loaded, reply, fall, load, decisions_ns)
+        return Trial(loaded, reply, fall, load, decisions_ns, meter.drawn)
 
     def _sent(self, request: BenchRequest, deployment: Deployment) -> list[bytes]:
         return bench_inputs.sent([self.repository.blobs.path(sha256) for sha256 in request.inputs], deployment)

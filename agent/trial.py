@@ -1,15 +1,17 @@
 """One trial's figures, and for each that is null the reason. Pure: what the figures mean is in contract/results.py."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from agent.engines import Engine
 from agent.loading import Deployment, Loaded
+from agent.power import Drawn
 from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad, judge
 from agent.worker import wire
 from contract.api import Measurement
 from contract.manifest import Manifest
-from contract.results import Environment, Memory
+from contract.results import Environment, Flag, Memory
+from contract.tuning import Preflight
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Trial:
     fall: MemoryFall
     other_load: OtherLoad
     decisions_ns: tuple[int, ...]
+    drawn: Drawn
 
 
 def measurement(
@@ -31,8 +34,9 @@ def measurement(
     before: Observation,
     after: Observation,
     stopped: list[str],
+    found: Preflight,
 ) -> Measurement:
-    """All of it. `headline`: which peak `peak_memory_bytes` is."""
+    """All of it. `headline`: which peak `peak_memory_bytes` is; `found`: how the board was set."""
     validity = judge(before, after, trial.other_load)
     peaks = memory(deployment, trial, headline)
     return Measurement(
@@ -43,15 +47,22 @@ def measurement(
         decision_ns=trial.decisions_ns,
         memory=peaks,
         environment=environment(deployment, trial.loaded, board, before, after),
-        flags=validity.flags,
+        flags=_in_order({*validity.flags, *(finding.flag for finding in found.findings)}),
         stopped_models=tuple(stopped),
         unmet=board.unmet
         | before.unmet
         | after.unmet
         | validity.unmet
+        | found.unmet
         | _unmet_memory(peaks, trial, deployment.engine)
-        | _unmet_times(trial, deployment.manifest),
+        | _unmet_times(trial, deployment.manifest)
+        | trial.drawn.unmet,
+        power_mw=trial.drawn.power,
     )
+
+
+def _in_order(flags: set[Flag]) -> tuple[Flag, ...]:
+    return tuple(flag for flag in get_args(Flag) if flag in flags)
 
 
 def environment(

@@ -8,6 +8,7 @@ clocks      CPU and GPU clocks that stand still          jetson_clocks, the sett
 desktop     none: it takes GPU time and memory           systemctl set-default multi-user...    the owner
 swap        none in compressed memory: it takes CPU      systemctl disable nvzramconfig         the owner
 governor    `performance`, where there is no nvpmodel    tee .../scaling_governor               the owner
+profile     `performance`, where the firmware has any    tee .../platform_profile               the owner
 ==========  ===========================================  =====================================  ============
 
 In this order: a change of the mode lets go of the clocks. (So does ``systemctl isolate``, which starts nvpmodel.service
@@ -29,9 +30,9 @@ from agent.telemetry import nvpmodel
 from agent.telemetry.jetson import Jetson
 from agent.telemetry.nvpmodel import PowerMode
 from agent.telemetry.readings import attempt, read_text
-from agent.telemetry.thermal import Thermal
+from agent.telemetry.thermal import Thermal, read_held_lowest
 from agent.uncancelled import whole
-from contract.api import Tuning, TuningFinding, TuningStep
+from contract.tuning import Tuning, TuningFinding, TuningStep
 
 STORED = "/run/boardfit-clocks.conf"
 """Root's, and gone with a reboot, as are the clocks: ``sudo jetson_clocks --restore`` of it takes them back."""
@@ -40,6 +41,8 @@ STORED = "/run/boardfit-clocks.conf"
 CLOCKS = (Command(("jetson_clocks", "--store", STORED), answer="y\n"), Command(("jetson_clocks",)))
 
 _TARGETS = tuple(f"{folder}/systemd/system/default.target" for folder in ("etc", "usr/lib", "lib"))
+_PROFILE = "sys/firmware/acpi/platform_profile"
+_SET_PROFILE = f"echo performance | sudo tee /{_PROFILE}"
 _GOVERNOR = "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 
 
@@ -49,6 +52,8 @@ class Facts:
 
     cpu_held, gpu_held  whether these clocks are set to stand still
     governor            the CPUs'
+    held_lowest         whether it is one that keeps them at their lowest clock
+    profile, profiles   of a PC's firmware: the one that is set, and those there are; empty where it has none
     zram                compressed memory that is swapped to, by device
     desktop             whether it boots into one
     """
@@ -58,6 +63,9 @@ class Facts:
     cpu_held: bool | None = None
     gpu_held: bool | None = None
     governor: str | None = None
+    held_lowest: bool | None = None
+    profile: str | None = None
+    profiles: tuple[str, ...] = ()
     zram: tuple[str, ...] = ()
     desktop: bool = False
     unmet: dict[str, str] = field(default_factory=dict)
@@ -97,12 +105,17 @@ def read_facts(root: Path = Path("/")) -> Facts:
     gpu = Jetson(root).read() if modes else None
     unmet |= {"cpu_held": cpu.unmet["clocks_held"]} if cpu.clocks_held is None else {}
     unmet |= {"gpu_held": gpu.unmet["clocks_held"]} if gpu and gpu.clocks_held is None else {}
+    unmet |= {"mode": gpu.unmet["power_mode"]} if gpu and gpu.power_mode is None else {}
+    profiles = () if modes else attempt({}, "profiles", _profiles, root) or ()
     return Facts(
         modes=modes,
         mode=gpu.power_mode if gpu else None,
         cpu_held=cpu.clocks_held,
         gpu_held=gpu.clocks_held if gpu else None,
         governor=cpu.power_mode,
+        held_lowest=attempt(unmet, "held_lowest", read_held_lowest, root),
+        profile=attempt(unmet, "profile", _profile, root) if profiles else None,
+        profiles=profiles,
         zram=attempt(unmet, "zram", _zram, root) or (),
         desktop=_boots_into_desktop(root),
         unmet=unmet,
@@ -114,6 +127,15 @@ def _zram(root: Path) -> tuple[str, ...]:
     return tuple(row.split()[0] for row in rows if row.startswith("/dev/zram"))
 
 
+def _profiles(root: Path) -> tuple[str, ...]:
+    """The kernel's ABI/testing/sysfs-platform_profile. OSError where the firmware has none, as most have."""
+    return tuple(read_text(root / f"{_PROFILE}_choices").split())
+
+
+def _profile(root: Path) -> str:
+    return read_text(root / _PROFILE).strip()
+
+
 def _boots_into_desktop(root: Path) -> bool:
     """By systemd's default.target: the administrator's link, or that of the distribution."""
     links = [path for path in (root / target for target in _TARGETS) if path.is_symlink()]
@@ -121,9 +143,9 @@ def _boots_into_desktop(root: Path) -> bool:
 
 
 def advice(facts: Facts) -> tuple[Finding, ...]:
-    """What is, and what would be better. Of a board without nvpmodel, the CPUs' governor alone is judged. Pure."""
+    """What is, and what would be better. Without nvpmodel the CPUs' governor and the firmware are judged. Pure."""
     if not facts.modes:
-        return (_governor(facts),)
+        return (_governor(facts), *((_platform_profile(facts),) if "performance" in facts.profiles else ()))
     mode = _power_mode(facts)
     return mode, _clocks(facts, let_go=bool(mode.run)), _desktop(facts), _swap(facts)
 
@@ -180,6 +202,14 @@ def _governor(facts: Facts) -> Finding:
     if facts.cpu_held is not False:
         return Finding("governor", now, good=facts.cpu_held)
     return Finding("governor", now, False, "performance: the clock does not follow the load", tell=(_GOVERNOR,))
+
+
+def _platform_profile(facts: Facts) -> Finding:
+    """`custom` is what the kernel says where several drivers have one each, and they differ."""
+    now = facts.profile or f"not known ({facts.unmet.get('profile', 'no reason')})"
+    if facts.profile in (None, "custom", "performance"):
+        return Finding("profile", now, good=True if facts.profile == "performance" else None)
+    return Finding("profile", now, False, "performance: the firmware holds clocks down least", tell=(_SET_PROFILE,))
 
 
 def look(root: Path = Path("/")) -> Tuning:

@@ -17,6 +17,7 @@
 ``DELETE /v1/jobs/ID``                      `Job`: asks it to stop
 ``GET /v1/jobs/ID/samples``                 int64 little-endian nanoseconds, one per run, in order
 ``GET /v1/telemetry``                       `Telemetry`
+``GET /v1/preflight``                       `Preflight`: what a bench would be measured under; takes a second
 ``GET /v1/tuning``                          `Tuning`: what would make a stable bench
 ``POST /v1/tuning``                         `Tuning`, done where the agent can; refused while the board is in use
 ==========================================  =====================================================================
@@ -29,7 +30,7 @@ from pydantic import Field
 
 from contract.base import Contract, Reply
 from contract.manifest import EdgeTpu, FileEntry, ModelName, Preprocessing, Score, Sha256
-from contract.results import Environment, Flag, Memory
+from contract.results import Environment, Flag, Memory, Power
 from contract.tensors import Signature
 
 MAX_RUNS = 1_000_000
@@ -229,7 +230,8 @@ class BenchRequest(Contract):
 class Measurement(Reply):
     """One trial as measured; its samples are at ``/v1/jobs/ID/samples``.
 
-    `unmet` has, for each figure that is null, the reason.
+    `unmet` has, for each figure that is null, the reason. `power_mw` is null of an agent from before, which did not
+    look at how its board was set either (`Preflight`).
     """
 
     model: ModelName
@@ -242,6 +244,7 @@ class Measurement(Reply):
     flags: tuple[Flag, ...]
     stopped_models: tuple[ModelName, ...]
     unmet: dict[str, str]
+    power_mw: Power | None = None
 
 
 class JobState(StrEnum):
@@ -331,40 +334,6 @@ class Telemetry(Reply):
     power_mw: dict[str, float] = {}
     throttle_events: int | None = None
     throttled_by: tuple[str, ...] | None = None
-
-
-class TuningFinding(Reply):
-    """One thing that a stable bench depends on.
-
-    key       power_mode, clocks, swap, desktop or governor
-    now       how it is
-    good      whether that is as it should be; null where it cannot be told
-    better    what would be better, and why, where it is not good
-    commands  what makes it so, on the board
-    applied   ``POST /v1/tuning`` runs them; otherwise they are for the board's owner
-    """
-
-    key: str
-    now: str
-    good: bool | None
-    better: str | None = None
-    commands: tuple[str, ...] = ()
-    applied: bool = False
-
-
-class TuningStep(Reply):
-    """One command that was to be run, and how it went. `detail`: why it is not done, and what to do about it."""
-
-    command: str
-    state: Literal["done", "failed", "needs_reboot", "skipped"]
-    detail: str = ""
-
-
-class Tuning(Reply):
-    """How the board is set for a bench, after `steps` where there were any."""
-
-    findings: tuple[TuningFinding, ...]
-    steps: tuple[TuningStep, ...] = ()
 
 
 class Stats(Reply):

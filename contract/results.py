@@ -19,15 +19,20 @@ Flag = Literal[
     "on_battery",
     "swap_in_use",
     "unstable",
+    "client_late",
 ]
 """Why a row may not be what the board can do: a reader decides, nothing is dropped.
 
 The first four: agent/telemetry/validity.py, of the bench itself. Found before it, with a remedy: clocks_not_fixed (they
 follow the load), power_mode (not the one of most performance), on_battery, swap_in_use, and other_load too.
+client_late: this host could not send requests at the moments at which they were due, or not as many as the board could
+take (host/load): a faster host, or one that does less, is what tells.
 unstable: latency drifts, or stays in one of several modes for so long that one run of the bench says nothing of the
 next (host/statistics); it has no interval: `--trials` is what tells.
 """
 
+COOL_DOWN = "cool_down"
+"""The key of a row's `unmet` for why its trial began on a board warmer than before the first, or perhaps so."""
 
 DOES_NOT_RUN = frozenset(
     {
@@ -84,14 +89,14 @@ class Interval(Reply):
 
 
 class Energy(Reply):
-    """Millijoules per inference, by the rail that feeds the whole board: all of it, and what is above an idle board."""
+    """Millijoules per inference: `power_mw.run` times `latency_ms.mean`, and what of it is above the board at rest."""
 
     per_run: float | None
     above_idle: float | None
 
 
 class Power(Reply):
-    """Milliwatts of that rail: of the board at rest before the runs, and while it ran."""
+    """Mean milliwatts of the rail that feeds the whole board: at rest, before the model is loaded, and in its runs."""
 
     idle: float | None
     run: float | None
@@ -100,10 +105,10 @@ class Power(Reply):
 class Load(Reply):
     """Of a bench whose requests come at a rate, as parts do on a conveyor, whether or not the one before is done.
 
-    Latency is then counted from the moment at which a request was due. `offered_per_s` is that rate; `deadline_ms` the
-    time a part has; `missed` how many of the counted requests were later than that, or were refused;
-    `highest_parts_per_minute` the highest rate tried at which p99 was within the deadline, null where it was not looked
-    for or where none was.
+    Latency is then counted from the moment at which a request was due, and is of those that were answered.
+    `offered_per_s` is that rate; `deadline_ms` the time a part has; `missed` how many of the counted requests were
+    later than that, or were refused; `highest_parts_per_minute` the highest rate tried at which p99 was within the
+    deadline, a refused request being later than any other: null where it was not looked for or where none was.
     """
 
     offered_per_s: float
@@ -231,12 +236,10 @@ class BenchRow(Reply):
 
     def figures(self) -> dict[str, float | int | None]:
         """Every figure by its key, e.g. ``latency_ms.p99`` or ``peak_memory_bytes``, in the order of FIGURE_KEYS."""
-        return {key: self._figure(key) for key in FIGURE_KEYS}
-
-    def _figure(self, key: str) -> float | int | None:
-        part_of, _, name = key.rpartition(".")
-        holder = getattr(self, part_of) if part_of else self.memory if name in Memory.model_fields else self
-        return None if holder is None else getattr(holder, name)
+        holders = {"": self, **{part: getattr(self, part) for part in _PARTS}}
+        return {
+            key: None if (holder := holders[part]) is None else getattr(holder, name) for key, part, name in _PLACES
+        }
 
 
 FIGURE_KEYS: tuple[str, ...] = (
@@ -264,6 +267,16 @@ FIGURE_KEYS: tuple[str, ...] = (
     "float_auc_drop",
 )
 """What was measured."""
+
+
+def _place(key: str) -> tuple[str, str, str]:
+    """The key, the field of `BenchRow` that holds it ("": the row itself), and its name there."""
+    part, _, name = key.rpartition(".")
+    return key, part or ("memory" if name in Memory.model_fields else ""), name
+
+
+_PLACES = tuple(_place(key) for key in FIGURE_KEYS)
+_PARTS = tuple(dict.fromkeys(part for _, part, _ in _PLACES if part))
 
 DESCRIPTION_KEYS: tuple[str, ...] = (
     "id",

@@ -1,22 +1,21 @@
 """The bench, top to bottom: each trial measured on the board, or through HTTP, is a row that is stored at once."""
 
 import difflib
-import hashlib
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from contract.api import MAX_BENCH_INPUTS, BenchRequest, Measurement, ModelInfo, ModelState
-from contract.manifest import FileEntry
-from contract.results import FIGURE_KEYS, BenchRow, Flag, Mean
-from host import images
-from host.client import TENSORS, AgentClient
+from contract.api import MAX_BENCH_INPUTS, ModelInfo, ModelState
+from contract.results import COOL_DOWN, BenchRow, Interval, Mean
+from contract.tuning import Preflight
+from host import images, preflight, through_http, through_worker
+from host.client import AgentClient
+from host.cool_down import MOST_S, cool_down
 from host.errors import BoardError, DoesNotRunError, InputError, ResultsError, UnstoredError
-from host.progress import Progress, on_job
+from host.load.conveyor import Conveyor
+from host.progress import Progress
 
 if TYPE_CHECKING:
     from host.statistics import Samples
@@ -24,31 +23,12 @@ if TYPE_CHECKING:
 
 Through = Literal["worker", "http"]
 
-_OF_THE_CLIENT = (
-    "latency_ms.",
-    "first_run_ms",
-    "counted_runs",
-    "latency_interval_ms.",
-    "steady_ms.",
-    "load.",
-    "weights",
-    "macs",
-    "rate",
-    "on_chip_bytes",
-    "streamed_bytes",
-    "operators_on_cpu",
-    "auc",
-    "float_auc",
-)  # all else is the worker's
-_UNMET_THROUGH_HTTP = {
-    **{key: "measured without --through http" for key in FIGURE_KEYS if not key.startswith(_OF_THE_CLIENT)},
-    **{f"flags.{flag}": "watched without --through http" for flag in get_args(Flag)},
-}
-
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a model before it is measured: it goes into the row as it is. `trial`: of a study's model."""
+    """What is known of a model before it is measured: it goes into the row as it is. `trial`: of a study's model,
+    `model` the name that is kept for it there.
+    """
 
     auc: float | None = None
     auc_drop: float | None = None
@@ -58,6 +38,7 @@ class Known:
     requested_rate: float | None = None
     own_original: bool | None = None
     trial: int | None = None
+    model: str | None = None
 
     def columns(self) -> dict[str, Any]:
         """By the row's own keys; what is None is left as the bench has it."""
@@ -66,7 +47,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asks of a bench."""
+    """What the user asks of a bench. `conveyor`: how requests come through HTTP; None: one after the other. `session`:
+    that of benches before, which belong to this one; None: a new one.
+
+    looks        whether what it is measured under is looked at and told before: of many benches, once is enough
+    strict       there is no bench where anything is found then
+    cool_down_s  the most that is waited before a trial for the board to be as cool as before the first one; None: a
+                 minute, where there are several
+    rested_c     how cool that was, by sensor, where it was before benches that came before this one
+    """
 
     model: str
     runs: int = 1000
@@ -75,6 +64,18 @@ class Request:
     inputs: Path | None = None
     interrupt: bool = False
     known: Known = Known()
+    conveyor: Conveyor | None = None
+    session: str | None = None
+    looks: bool = True
+    strict: bool = False
+    cool_down_s: float | None = None
+    rested_c: Mapping[str, float] | None = None
+
+    @property
+    def most_cool_down_s(self) -> float:
+        if self.cool_down_s is not None:
+            return self.cool_down_s
+        return MOST_S if self.trials > 1 or self.rested_c is not None else 0.0
 
 
 @dataclass(frozen=True)
@@ -89,21 +90,29 @@ def bench(client: AgentClient, store: "Store", request: Request, progress: Progr
     """Every trial as a row, stored when it is done. A model that does not run is a row too, and the last one.
 
     What fails otherwise leaves the trials before it stored. UnstoredError: a row was measured and could not be kept.
+    NotFitError: nothing was disturbed; flags that come up later are in the rows (`preflight.unfit`).
     """
     store.check_writable()
     model = find_model(client, request.model)
-    session = store.new_id()
+    session = request.session or store.new_id()
     subject = Subject(model, _contents(request.inputs, model, progress))
     measure = _through_http if request.through == "http" else _on_the_board
+    found = preflight.look(client, progress, strict=request.strict) if request.looks or request.strict else None
+    rested_c = request.rested_c
     rows: list[BenchRow] = []
     for trial in range(1, request.trials + 1):
         blank = _blank(store.new_id(), session, trial, client.board, model, request)
         if request.trials > 1:
             progress.stage(f"trial {trial} of {request.trials}")
+        warm = _cooled(client, request, rested_c, progress)
         try:
-            row, samples_ns = measure(client, blank, subject, request, progress)
+            asked = request if trial == 1 else replace(request, interrupt=True)  # the trial before is no traffic
+            row, samples_ns = measure(client, blank, subject, asked, progress)
         except DoesNotRunError as error:
             row, samples_ns = blank.model_copy(update={"failure": error.message, "failure_code": error.code}), None
+        row = _under(row, found, warm)
+        if rested_c is None and row.environment:
+            rested_c = row.environment.before.temperatures_c
         _keep(store, row, samples_ns)
         rows.append(row)
         if request.trials > 1:
@@ -111,6 +120,22 @@ def bench(client: AgentClient, store: "Store", request: Request, progress: Progr
         if row.failure is not None:
             break
     return rows
+
+
+def _cooled(
+    client: AgentClient, request: Request, rested_c: Mapping[str, float] | None, progress: Progress
+) -> str | None:
+    """Why the board is warmer than before the first trial, or may be."""
+    if rested_c is None or request.most_cool_down_s == 0:
+        return None
+    return cool_down(client, rested_c, request.most_cool_down_s, progress)
+
+
+def _under(row: BenchRow, found: Preflight | None, warm: str | None) -> BenchRow:
+    """The row with what it was measured under."""
+    if found is not None:
+        row = preflight.with_findings(row, found)
+    return row if warm is None else row.model_copy(update={"unmet": {**row.unmet, COOL_DOWN: warm}})
 
 
 def _keep(store: "Store", row: BenchRow, samples_ns: "Samples | None") -> None:
@@ -121,7 +146,9 @@ def _keep(store: "Store", row: BenchRow, samples_ns: "Samples | None") -> None:
 
 
 def _in_short(row: BenchRow) -> str:
-    return f"does not run: {row.failure}" if row.latency_ms is None else f"mean {row.latency_ms.mean:.4g} ms"
+    if row.failure is not None:
+        return f"does not run: {row.failure}"
+    return "no request answered" if row.latency_ms is None else f"mean {row.latency_ms.mean:.4g} ms"
 
 
 def find_model(client: AgentClient, name: str) -> ModelInfo:
@@ -150,79 +177,42 @@ def _on_the_board(
     client: AgentClient, blank: BenchRow, subject: Subject, request: Request, progress: Progress
 ) -> tuple[BenchRow, "Samples"]:
     """One trial in a fresh worker, the board held."""
-    sha256s = []
-    for content in subject.contents:
-        entry = FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-        client.upload(entry, content, progress.advance)
-        sha256s.append(entry.sha256)
-    asked = BenchRequest(
-        model=request.model, runs=request.runs, inputs=tuple(sha256s), interrupt=request.interrupt or blank.trial > 1
-    )
-
-    job = client.finish(lambda: client.bench(asked), on_job(client.board, progress))
-    assert job.measurement is not None
-    samples_ns = _samples(client.samples_ns(job))
-    return _measured(blank, job.measurement, samples_ns), samples_ns
-
-
-def _measured(blank: BenchRow, measurement: Measurement, samples_ns: "Samples") -> BenchRow:
-    return _with_latency(
-        blank.model_copy(
-            update={
-                "bundle": measurement.bundle,
-                "accelerator_ms": Mean(mean=_ms(measurement.accelerator_ns_mean)),
-                "convert_ms": Mean(mean=_ms(measurement.convert_ns_mean)),
-                "decision_ms": Mean(mean=_ms(_mean(measurement.decision_ns))),
-                "memory": measurement.memory,
-                "environment": measurement.environment,
-                "flags": measurement.flags,
-                "stopped_models": measurement.stopped_models,
-                "unmet": measurement.unmet,
-            }
-        ),
-        samples_ns,
-    )
+    taken = through_worker.measure(client, subject.model, subject.contents, request.runs, request.interrupt, progress)
+    row = _with_latency(blank.model_copy(update=taken.columns()), taken.samples_ns)
+    return taken.with_energy(row), taken.samples_ns
 
 
 def _through_http(
     client: AgentClient, blank: BenchRow, subject: Subject, request: Request, progress: Progress
 ) -> tuple[BenchRow, "Samples"]:
-    """One trial as a client sees it: one request after the other over one connection, HTTP and network included."""
-    import numpy as np
-
-    model, bodies = loaded(subject.model, client.board), subject.contents or [_noise(subject.model)]
-    media_types = [images.media_type_of(body) or TENSORS for body in bodies]
-    before = client.patiently(lambda: client.environment(model.name), progress.stage)
-    samples_ns = np.empty(request.runs, np.int64)
-
-    def ask(index: int) -> int:
-        began = time.perf_counter_ns()
-        client.infer(model.name, bodies[index], media_types[index])
-        return time.perf_counter_ns() - began
-
-    asking = f"{client.board}: asking {model.name} over HTTP"
-    for run in range(request.runs):
-        progress.stage(asking)
-        samples_ns[run] = client.patiently(partial(ask, run % len(bodies)), progress.stage)
-        progress.advance(run + 1, request.runs)
-    after = client.patiently(lambda: client.environment(model.name), progress.stage)
-    row = blank.model_copy(
-        update={"environment": before.model_copy(update={"after": after.before}), "unmet": dict(_UNMET_THROUGH_HTTP)}
-    )
-    return _with_latency(row, samples_ns), samples_ns
+    """One trial as a client sees it, HTTP and network included."""
+    model = loaded(subject.model, client.board)
+    taken = through_http.measure(client, model, subject.contents, request.runs, request.conveyor, progress)
+    row = blank.model_copy(update=taken.columns())
+    if len(taken.samples_ns) == 1:
+        first_ms = _ms(float(taken.samples_ns[0]))
+        return row.model_copy(update={"first_run_ms": first_ms, "counted_runs": 0}), taken.samples_ns
+    return _with_latency(row, taken.samples_ns), taken.samples_ns
 
 
 def _with_latency(row: BenchRow, samples_ns: "Samples") -> BenchRow:
     """The first run is reported apart; the others count."""
-    from host.statistics import steady_state, summarise
+    from host.statistics import STEADY_RUNS, summarise, within_run
 
     counted_ns = samples_ns[1:]
+    within, count = within_run(counted_ns), len(counted_ns)
+    too_few = {"flags.unstable": f"needs {STEADY_RUNS} counted runs, has {count}"} if within.unstable is None else {}
     return row.model_copy(
         update={
             "first_run_ms": _ms(float(samples_ns[0])),
-            "counted_runs": len(counted_ns),
+            "counted_runs": count,
             "latency_ms": summarise(counted_ns),
-            "steady_from_run": steady_state(counted_ns),
+            "steady_from_run": within.steady_from,
+            "steady_ms": Mean(mean=within.steady_ms),
+            "latency_interval_ms": within.interval_ms
+            and Interval(low=within.interval_ms[0], high=within.interval_ms[1]),
+            "flags": (*row.flags, "unstable") if within.unstable else row.flags,
+            "unmet": row.unmet | too_few,
         }
     )
 
@@ -264,24 +254,5 @@ def _contents(folder: Path | None, model: ModelInfo, progress: Progress) -> list
     return [images.read(path) for path in found[:MAX_BENCH_INPUTS]]
 
 
-def _noise(model: ModelInfo) -> bytes:
-    from converters.golden import pack
-    from converters.noise import noise
-    from converters.signature import TensorSpec
-
-    specs = [TensorSpec(spec.name, spec.dtype, spec.shape) for spec in model.signature.inputs]
-    return pack(noise(specs, seed=0), specs)
-
-
-def _samples(content: bytes) -> "Samples":
-    import numpy as np
-
-    return np.frombuffer(content, "<i8").astype(np.int64)
-
-
 def _ms(nanoseconds: float | None) -> float | None:
     return None if nanoseconds is None else nanoseconds / 1e6
-
-
-def _mean(figures: Sequence[int]) -> float | None:
-    return sum(figures) / len(figures) if figures else None

@@ -29,12 +29,13 @@ from contract.api import (
     ProfileRequest,
     Stats,
     SwitchRequest,
-    Tuning,
+    Telemetry,
     UploadStatus,
 )
 from contract.base import Contract, Reply
 from contract.manifest import FileEntry, Manifest
 from contract.results import Environment
+from contract.tuning import Preflight, Tuning
 from contract.version import API_VERSION, __version__
 from host import interrupts
 from host.errors import ApiVersionError, BoardError, BusyError, HostError, UnreachableError
@@ -125,6 +126,14 @@ class AgentClient:
 
     def stats(self) -> Stats:
         return self._transport.ask(Stats, "GET", "/stats")
+
+    def telemetry(self) -> Telemetry:
+        """The board now; asked again while it does not answer, for CUT_PATIENCE_S."""
+        return self._transport.ask_through_cuts(Telemetry, "GET", "/v1/telemetry")
+
+    def preflight(self) -> Preflight:
+        """What a bench would be measured under. BoardError (not_found) where its agent is from before this."""
+        return self._transport.ask(Preflight, "GET", "/v1/preflight")
 
     def tuning(self) -> Tuning:
         """How the board is set for a bench."""
@@ -275,15 +284,25 @@ class AgentClient:
         """int64, little-endian, one per run."""
         return self._transport.request_through_cuts("GET", f"/v1/jobs/{job.id}/samples").content
 
-    def infer(self, model: str, body: bytes, media_type: str = TENSORS, accept: str = "*/*") -> Inference:
-        """One request. BusyError on 503: see `patiently`."""
+    def infer(
+        self,
+        model: str,
+        body: bytes,
+        media_type: str = TENSORS,
+        accept: str = "*/*",
+        timeout_s: float = INFER_TIMEOUT_S,
+    ) -> Inference:
+        """One request. BusyError on 503: see `patiently`. UnansweredError after `timeout_s`.
+
+        Threads may call it at once: each has a connection to itself meanwhile.
+        """
         response = self._transport.request(
             "POST",
             "/infer",
             params={"model": model},
             content=body,
             headers={"Content-Type": media_type, "Accept": accept},
-            timeout=INFER_TIMEOUT_S,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
         )
         return Inference(response.content, response.headers.get("content-type", ""), dict(response.headers))
 

@@ -11,9 +11,11 @@ HostError                     1   host_error            anything that is nobody'
 |   +-- AmbiguousRowError     3   ambiguous_row         more than one result's id starts like that
 +-- UnreachableError          4   board_unreachable     the board does not answer
 |   +-- LocalAgentError       4   local_agent_failed    the agent of this machine does not come up
+|   +-- UnansweredError       4   unanswered            it was reached, and its reply did not come in time
 +-- BoardError                5   board_refused         the board answered, and refused or failed; its own code is kept
 |   +-- ApiVersionError       5   other_api_version     the agent speaks another version of the API
 |   +-- DoesNotRunError       5   does_not_run          the model does not run on this board: a result
+|   +-- NotFitError           5   not_fit_for_bench     --strict: a bench there may not show what the board can do
 |   +-- BusyError             5   board_busy            not now: it says after how many seconds; its own code is kept
 |   +-- NotAnAgentError       5   not_an_agent          what answers there is no agent of boardfit
 +-- ResultsError              6   results_failed        the results database
@@ -120,6 +122,12 @@ class LocalAgentError(UnreachableError):
     code = "local_agent_failed"
 
 
+class UnansweredError(UnreachableError):
+    """The board was reached, and its reply did not come in time."""
+
+    code = "unanswered"
+
+
 class BoardError(HostError):
     """The board answered, and refused or failed."""
 
@@ -137,6 +145,12 @@ class DoesNotRunError(BoardError):
     """The model does not run on this board: worth a row of its own."""
 
     code = "does_not_run"
+
+
+class NotFitError(BoardError):
+    """Something was found for which a bench may not show what the board can do, and the user wants none then."""
+
+    code = "not_fit_for_bench"
 
 
 class BusyError(BoardError):

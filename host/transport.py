@@ -9,7 +9,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from contract.api import ErrorReply
 from contract.results import DOES_NOT_RUN
-from host.errors import BoardError, BusyError, DoesNotRunError, InputError, NotAnAgentError, UnreachableError
+from host.errors import (
+    BoardError,
+    BusyError,
+    DoesNotRunError,
+    InputError,
+    NotAnAgentError,
+    UnansweredError,
+    UnreachableError,
+)
 
 CONNECT_TIMEOUT_S = 5.0
 TIMEOUT_S = 60.0
@@ -77,7 +85,7 @@ class Transport:
         try:
             response = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise UnreachableError(
+            raise _kind(error)(
                 f"the agent of {self._board!r} at {self._http.base_url} does not answer: {_reason(error)}",
                 "is it running, and is its address right? `host boards` lists both",
             ) from error
@@ -119,6 +127,11 @@ def as_error(told: ErrorReply) -> BoardError:
     """What an agent says went wrong; DoesNotRunError where that says something of the model on this board."""
     kind = DoesNotRunError if told.code in DOES_NOT_RUN else BoardError
     return kind(told.error, told.hint, told.code)
+
+
+def _kind(error: httpx.HTTPError) -> type[UnreachableError]:
+    is_late = isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout)
+    return UnansweredError if is_late else UnreachableError
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -1,6 +1,6 @@
 """How a board is set for a bench; with `apply` set anew, as far as its agent can."""
 
-from contract.api import Tuning
+from contract.tuning import Tuning
 from contract.version import __version__
 from host.client import AgentClient
 from host.errors import BoardError

@@ -27,11 +27,11 @@ from contract.api import (
     Stats,
     SwitchRequest,
     Telemetry,
-    Tuning,
     UploadStatus,
 )
 from contract.manifest import Manifest, ModelName, Sha256
 from contract.results import Environment
+from contract.tuning import Preflight, Tuning
 
 Name = Annotated[ModelName, Path()]
 Digest = Annotated[Sha256, Path()]
@@ -71,6 +71,10 @@ def _health(router: APIRouter, service: Service) -> None:
     @router.get("/v1/telemetry")
     async def telemetry() -> Telemetry:
         return await asyncio.to_thread(service.sensors.read)
+
+    @router.get("/v1/preflight")
+    async def preflight() -> Preflight:
+        return await asyncio.to_thread(service.bencher.look)
 
 
 def _tuning(router: APIRouter, service: Service) -> None:

@@ -8,7 +8,9 @@
 `environment`       what does not move: machine, image, kernel, CPU; `l4t` has a Jetson's release
 `nvpmodel`          a Jetson's power modes
 `sampler`           `MemoryFall`: how far MemAvailable fell
-`cpu_share`         `CpuShare`: CPU used by all but the measured process
+`cpu_share`         `CpuShare`: CPU used by all but the measured process; `processes`: by whom, by name
+`input_rail`        the rail that feeds the whole board; `power_samples`: what it gave while something ran
+`supply`            whether a battery feeds the board
 `validity`          `judge(...)`: the flags of a bench row
 ==================  ==================================================================================
 

@@ -14,6 +14,9 @@ from agent.telemetry.readings import Readings, attempt, read_text
 HOLDING_GOVERNORS = frozenset({"performance", "userspace"})
 """Governors that ask for one clock whatever the load (cpufreq.rst). `powersave` of intel_pstate follows the load."""
 
+OWN_POWERSAVE_DRIVERS = frozenset({"intel_pstate", "amd-pstate-epp"})
+"""Their `powersave` follows the load, up to the highest clock; any other driver's is the lowest clock always."""
+
 INVALID_BELOW_C = -100.0
 """No board lives there: -274 is the kernel's THERMAL_TEMP_INVALID, -256 Tegra's answer for a zone without power."""
 
@@ -130,6 +133,18 @@ def _governor(policies: dict[int, Path]) -> str:
     if not policies:
         raise ValueError(_NO_CPUFREQ)
     return "+".join(sorted({read_text(policy / "scaling_governor").strip() for policy in policies.values()}))
+
+
+def read_held_lowest(root: Path) -> bool:
+    """Whether a CPU is set to its lowest clock whatever the load: governor `powersave`. OSError, ValueError."""
+    policies = _policies(root)
+    if not policies:
+        raise ValueError(_NO_CPUFREQ)
+    return any(
+        read_text(policy / "scaling_governor").strip() == "powersave"
+        and read_text(policy / "scaling_driver").strip() not in OWN_POWERSAVE_DRIVERS
+        for policy in policies.values()
+    )
 
 
 def _clocks_held(policies: dict[int, Path]) -> bool:

@@ -1,4 +1,4 @@
-"""The flags of a bench row: why it may not be what the board can do. A reader decides; nothing is dropped.
+"""The flags that come of the bench itself: why it may not be what the board can do. A reader decides; none is dropped.
 
 ============  =============================================================================================
 throttled     the board's counter of throttling grew, or clocks were held down right before the bench or right after
@@ -12,9 +12,10 @@ other_load    all processes but the measured ones used more than a tenth of a co
               slowest of its threads is then up to a tenth longer
 ============  =============================================================================================
 
-Why clocks that follow the load are not judged: before and after a bench the board is idle, so two readings of a
-scaling governor's clocks say nothing of the time between, and a flag that every desktop row has says nothing either.
-The row has the governor as its power mode. What they may do at most is no reading but a setting, and is judged always.
+Why clocks that follow the load are not judged here: before and after a bench the board is idle, so two readings of a
+scaling governor's clocks say nothing of the time between. That they follow the load is a setting, with a remedy: of
+settings agent/preflight.py has the flags. What clocks may do at most is no reading but a setting, and whether that is
+still the same is judged always. The row has the governor as its power mode.
 The highest clock of a group is compared, as idle CPUs may be clocked lower.
 
 Why a single event of throttling is told, though a Jetson Orin without caps has some at rest, each of a millisecond: how

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING
 
 from contract.api import ModelInfo
 from contract.results import BenchRow
+from host.report.flags import flags_in_words, remedies, unjudged, warm
 from host.report.layout import Notes, add_row, table, text
-from host.report.values import LABELS, NOT_MEASURED, bare, figure, figure_or_reason, labels_of, steadiness, why_missing
+from host.report.load import load_in_words
+from host.report.values import (
+    LABELS,
+    NOT_MEASURED,
+    UNSTABLE,
+    bare,
+    figure,
+    figure_or_reason,
+    labels_of,
+    steadiness,
+    why_missing,
+)
 from host.statistics import trial_interval
 
 if TYPE_CHECKING:
@@ -20,6 +32,8 @@ MANY = 4  # figures that are null for one reason are told in one line
 BUNDLE_CHARACTERS = 12  # of 64: as many as tell bundles apart
 _TEMPORARY = "temporary: asked only by its name, and removed by the board once nothing has named it for a while"
 
+_OF_ONE_TRIAL = "One trial: this holds within this run alone. What other runs would show: --trials 5."
+
 TRIAL_COLUMNS = {
     "latency_ms.mean": "Mean",
     "latency_ms.median": "Median",
@@ -28,6 +42,16 @@ TRIAL_COLUMNS = {
     "latency_ms.max": "Max",
     "first_run_ms": "First",
     "peak_memory_bytes": "Peak MiB",
+}
+
+LOAD_COLUMNS = {
+    "latency_ms.mean": "Mean",
+    "latency_ms.median": "Median",
+    "latency_ms.p99": "p99",
+    "latency_ms.max": "Max",
+    "load.deadline_ms": "Deadline",
+    "load.missed_share": "Missed",
+    "load.highest_parts_per_minute": "Parts/min",
 }
 
 RESULT_COLUMNS = {
@@ -51,6 +75,7 @@ def bench_table(rows: Sequence[BenchRow]) -> "Group":
         parts += [text("")] if parts else []
         parts += [text(_headline(trials), "bold"), text(_subject(trials[0])), text("")]
         parts += _one_trial(trials[0]) if len(trials) == 1 else _several_trials(trials)
+        parts += [text(line) for line in (*remedies(trials), *warm(trials))]
     return Group(*parts)
 
 
@@ -68,7 +93,7 @@ def results_table(rows: Sequence[BenchRow]) -> "Group":
     for row in rows:
         cells = _figure_cells(row, figures, notes)
         if row.flags and cells:
-            cells[0] += f" {notes.mark(_flags(row))}"
+            cells[0] += f" {notes.mark(flags_in_words(row))}"
         add_row(shown, row.id, _measured(row), f"{row.model} {row.precision} on {row.board}", *cells)
     absent = ", ".join(LABELS[key] for key in RESULT_COLUMNS if key not in figures)
     return Group(shown, *notes.lines(), *([text(f"n/a (no row here has them): {absent}")] if absent else []))
@@ -119,11 +144,27 @@ def _headline(trials: Sequence[BenchRow]) -> str:
     counts = sorted({f"{row.counted_runs:,}" for row in ran if row.counted_runs is not None}, key=len)
     runs = f" of {' or '.join(counts)} counted runs" if counts else ""
     peaks = _values(ran, "peak_memory_bytes")
+    if ran[0].load is not None:
+        mean = _within_run(ran[0]) if len(trials) == 1 else f"{_mean_and_interval(ran)} over {_share(ran, trials)}"
+        return f"Mean latency {mean}{runs}; {load_in_words(ran)}"
     memory = figure("peak_memory_bytes", max(peaks)) if peaks else figure_or_reason(ran[0], "peak_memory_bytes")
     if len(trials) == 1:
-        return f"Mean latency {figure_or_reason(ran[0], 'latency_ms.mean')}{runs}; peak memory {memory}"
-    share = f"{len(trials)} trials" if len(ran) == len(trials) else f"{len(ran)} of {len(trials)} trials"
-    return f"Mean latency {_mean_and_interval(ran)} over {share}{runs}; greatest peak memory {memory}"
+        return f"Mean latency {_within_run(ran[0])}{runs}; peak memory {memory}"
+    return f"Mean latency {_mean_and_interval(ran)} over {_share(ran, trials)}{runs}; greatest peak memory {memory}"
+
+
+def _share(ran: Sequence[BenchRow], trials: Sequence[BenchRow]) -> str:
+    return f"{len(trials)} trials" if len(ran) == len(trials) else f"{len(ran)} of {len(trials)} trials"
+
+
+def _within_run(row: BenchRow) -> str:
+    """The mean of one trial, and how sure it is within that run of the bench."""
+    mean = figure_or_reason(row, "latency_ms.mean")
+    if row.latency_interval_ms is None:
+        return f"{mean} ({UNSTABLE})" if "unstable" in row.flags else mean
+    ends = (row.latency_interval_ms.low, row.latency_interval_ms.high)
+    low, high = (bare("latency_ms.mean", end) for end in ends)
+    return f"{mean} (95 % interval within this run {low} to {high} ms)"
 
 
 def _mean_and_interval(ran: Sequence[BenchRow]) -> str:
@@ -165,7 +206,7 @@ def _one_trial(row: BenchRow) -> list["RenderableType"]:
     shown = table("Figure", "Value")
     for label, value in facts.items():
         add_row(shown, label, value)
-    return [shown]
+    return [shown] if row.failure is not None else [shown, text(_OF_ONE_TRIAL)]
 
 
 def _together(row: BenchRow) -> dict[str, list[str]]:
@@ -179,9 +220,9 @@ def _together(row: BenchRow) -> dict[str, list[str]]:
 
 
 def _circumstances(row: BenchRow) -> dict[str, str]:
-    facts = {"Flags": _flags(row)}
-    if unjudged := _unjudged([row]):
-        facts["Flags not judged"] = unjudged
+    facts = {"Flags": flags_in_words(row)}
+    if open_flags := unjudged([row]):
+        facts["Flags not judged"] = open_flags
     facts["Models stopped for it"] = ", ".join(row.stopped_models) or "none"
     if row.environment:
         facts["Machine"] = f"{row.environment.machine}, {row.environment.os_image}"
@@ -191,26 +232,35 @@ def _circumstances(row: BenchRow) -> dict[str, str]:
 
 def _several_trials(trials: Sequence[BenchRow]) -> list["RenderableType"]:
     notes = Notes()
-    shown = table("Id", numbers=["Trial", *TRIAL_COLUMNS.values()])
+    columns = _trial_columns(trials)
+    shown = table("Id", numbers=["Trial", *columns.values()])
     for row in trials:
-        add_row(shown, row.id, str(row.trial), *_figure_cells(row, TRIAL_COLUMNS, notes))
+        add_row(shown, row.id, str(row.trial), *_figure_cells(row, columns, notes))
     legend = "Latency in ms; fewer than two trials ran, so there is no spread between them."
     ran = [row for row in trials if row.failure is None]
     if len(ran) > 1:
         legend = "Latency in ms; std between trials; the 95 % interval is mean +/- the last line."
         shown.add_section()
-        for label, cells in _summary(ran, notes).items():
+        for label, cells in _summary(ran, columns, notes).items():
             add_row(shown, label, "", *cells)
-    flags = [f"{row.id}: {_flags(row)}" for row in trials if row.flags]
-    if unjudged := _unjudged(trials):
-        flags.append(f"Flags not judged: {unjudged}")
+    flags = [f"{row.id}: {flags_in_words(row)}" for row in trials if row.flags]
+    if open_flags := unjudged(trials):
+        flags.append(f"Flags not judged: {open_flags}")
     return [shown, *notes.lines(), *map(text, flags), text(legend)]
 
 
-def _summary(ran: Sequence[BenchRow], notes: Notes) -> dict[str, list[str]]:
-    """The lines below the trials: label -> a cell for each of TRIAL_COLUMNS."""
+def _trial_columns(trials: Sequence[BenchRow]) -> dict[str, str]:
+    loads = [row.load for row in trials if row.load is not None]
+    if not loads:
+        return TRIAL_COLUMNS
+    sought = any(load.highest_parts_per_minute is not None for load in loads)
+    return {key: head for key, head in LOAD_COLUMNS.items() if sought or not key.endswith("highest_parts_per_minute")}
+
+
+def _summary(ran: Sequence[BenchRow], columns: dict[str, str], notes: Notes) -> dict[str, list[str]]:
+    """The lines below the trials: label -> a cell for each of `columns`."""
     lines: dict[str, list[str]] = {"mean": [], "std": [], "95 % +/-": []}
-    for key in TRIAL_COLUMNS:
+    for key in columns:
         values = _values(ran, key)
         trials = trial_interval(values) if values else None
         if trials is None:
@@ -245,23 +295,6 @@ def _figure_cells(row: BenchRow, keys: dict[str, str], notes: Notes) -> list[str
 
 def _measured(row: BenchRow) -> str:
     return row.measured_at.astimezone().strftime("%Y-%m-%d %H:%M")  # in the reader's own time zone
-
-
-def _flags(row: BenchRow) -> str:
-    return ", ".join(row.flags).replace("_", " ") or "none"
-
-
-def _unjudged(rows: Sequence[BenchRow]) -> str:
-    """Flags that may be up or not in one of the rows, by the reason why that could not be told, each told once."""
-    reasons: dict[str, str] = {}
-    for row in rows:
-        for key, reason in row.unmet.items():
-            if key.startswith("flags."):
-                reasons.setdefault(key.removeprefix("flags.").replace("_", " "), reason)
-    flags: dict[str, list[str]] = {}
-    for flag, reason in reasons.items():
-        flags.setdefault(reason, []).append(flag)
-    return "; ".join(f"{', '.join(names)} ({reason})" for reason, names in flags.items())
 
 
 def boards_table(boards: Sequence[tuple[str, str, str, str]]) -> "RenderableType":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from contract.api import Tuning, TuningFinding, TuningStep
+from contract.tuning import Tuning, TuningFinding, TuningStep
 from host.report.layout import Notes, add_row, apart, table, text
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ LABELS = {
     "desktop": "Desktop",
     "swap": "Swap",
     "governor": "CPU governor",
+    "profile": "Firmware's power profile",
 }
 OUTCOMES = {"done": "done", "failed": "failed", "needs_reboot": "needs a reboot", "skipped": "not run"}
 

@@ -1,10 +1,11 @@
 """One figure as text, or why there is none."""
 
 from contract.results import BenchRow
-from host.statistics import runs_needed
+from host.statistics import INTERVAL_RUNS, STEADY_RUNS, runs_needed
 
 BYTES_PER_MIB = 2**20
 NOT_MEASURED = "not measured"
+UNSTABLE = "unstable: use --trials"
 _UNITS = {"_ms": " ms", "_mj": " mJ", "_mw": " mW", "_bytes": " MiB"}
 
 LABELS = {
@@ -117,15 +118,31 @@ def why_missing(row: BenchRow, key: str) -> str:
             return row.unmet[name]
     if key.startswith("latency_ms.p") and row.counted_runs is not None:
         return f"needs {runs_needed(float(key.removeprefix('latency_ms.p')))} counted runs, has {row.counted_runs}"
+    if key in OF_A_LOAD:
+        return "without --rate" if row.load is None else "not looked for: --rate max does"
     if key in OF_AN_EDGE_TPU:
         return "not compiled for an Edge TPU"
     if key == "latency_ms.std" and row.counted_runs == 1:
         return "needs 2 counted runs, has 1"
+    if key.startswith(("latency_interval_ms.", "steady_ms.")):
+        return _why_not_within_run(row, INTERVAL_RUNS if key.startswith("latency") else STEADY_RUNS)
     return NOT_MEASURED
+
+
+def _why_not_within_run(row: BenchRow, needed: int) -> str:
+    """Why a bench tells no steady mean, or no interval; rows of before it did so were not measured for it."""
+    if "unstable" in row.flags:
+        return UNSTABLE
+    if row.counted_runs is None:
+        return NOT_MEASURED
+    has = row.counted_runs - (row.steady_from_run or 0)
+    once_steady = " once steady" if row.steady_from_run else ""
+    return f"needs {needed} counted runs{once_steady}, has {has}" if has < needed else NOT_MEASURED
 
 
 def steadiness(row: BenchRow) -> str:
     """When latency became steady, in words."""
     if row.steady_from_run is None:
-        return "n/a (never, or too few runs to tell)"
+        why = why_missing(row, "steady_ms.mean")
+        return f"n/a ({'never, or too few runs to tell' if why == NOT_MEASURED else why})"
     return f"after {row.steady_from_run} counted runs" if row.steady_from_run else "from the start"

@@ -27,6 +27,10 @@ def test_it_is_proven_served_and_benched_in_the_signature_s_types(tmp_path: Path
             for number, content in enumerate(bundle.golden_inputs()):
                 _, output = await bundles.ask(supervisor, content)
                 assert output == expected[number * size : (number + 1) * size]
+            with service.dataplane.admit(service.dataplane.models["m"]) as admission:
+                times = await admission.run()
+            assert times.convert_ns is not None
+            assert times.convert_ns > 0
             measured = await Bench(service, runs=20).measured()
             assert measured.convert_ns_mean is not None
             assert 0 < measured.convert_ns_mean < 100e6

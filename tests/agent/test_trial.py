@@ -10,11 +10,13 @@ import pytest
 
 from agent.engines import Engine
 from agent.loading import Deployment, Loaded
+from agent.power import Drawn
 from agent.telemetry import BoardDescription, MemoryFall, Observation, OtherLoad
 from agent.trial import Trial, measurement, memory
 from contract.api import Build
-from contract.results import Conditions
+from contract.results import Conditions, Power
 from contract.tensors import Artifact, ArtifactTensor
+from contract.tuning import Preflight, PreflightFinding
 
 BOARD = BoardDescription("desktop", "x86_64", "Linux", "6.1", "a CPU", 2, None, {"memory_total_bytes": "no meminfo"})
 QUIET = Observation(
@@ -23,6 +25,9 @@ QUIET = Observation(
     throttle_events=0,
     unmet={"power_mode": "no governor", "clocks_held": "no clocks"},
 )
+
+UNREAD = Drawn(Power(idle=None, run=None), {"power_mw.idle": "no rail", "power_mw.run": "no rail"})
+FIT = Preflight()
 
 
 @pytest.fixture
@@ -66,12 +71,16 @@ def reply(
 
 
 def trial(
-    loaded: Loaded, reply: Mapping[str, Any], decisions_ns: tuple[int, ...] = (), fall: MemoryFall | None = None
+    loaded: Loaded,
+    reply: Mapping[str, Any],
+    decisions_ns: tuple[int, ...] = (),
+    fall: MemoryFall | None = None,
+    drawn: Drawn = UNREAD,
 ) -> Trial:
     if fall is None:
         with MemoryFall() as fall:
             pass
-    return Trial(loaded, dict(reply), fall, OtherLoad(0.0), decisions_ns)
+    return Trial(loaded, dict(reply), fall, OtherLoad(0.0), decisions_ns, drawn)
 
 
 def falling(folder: Path, *available_kb: int) -> MemoryFall:
@@ -133,7 +142,7 @@ def test_a_board_whose_memory_could_not_be_read_then_has_no_baseline_and_the_rea
     plain: Deployment, tmp_path: Path
 ) -> None:
     taken = trial(loaded(available_bytes="no MemAvailable"), reply(), fall=falling(tmp_path, 3100, 3000))
-    told = measurement(plain, taken, BOARD, "system", QUIET, QUIET, [])
+    told = measurement(plain, taken, BOARD, "system", QUIET, QUIET, [], FIT)
     assert (told.memory.peak_memory_bytes, told.memory.baseline_bytes) == (100 << 10, None)
     assert told.unmet["baseline_bytes"] == "no MemAvailable"
     assert "model_peak_bytes" in told.unmet
@@ -141,14 +150,14 @@ def test_a_board_whose_memory_could_not_be_read_then_has_no_baseline_and_the_rea
 
 def test_what_a_build_took_is_known_or_has_its_reason(plain: Deployment) -> None:
     taken = trial(loaded(), reply())
-    told = measurement(built(plain, 77), taken, BOARD, "process", QUIET, QUIET, [])
+    told = measurement(built(plain, 77), taken, BOARD, "process", QUIET, QUIET, [], FIT)
     assert told.memory.build_peak_bytes == 77
     assert "build_peak_bytes" not in told.unmet
     unread = built(plain, None, build_peak_bytes="no VmHWM")
-    told = measurement(unread, taken, BOARD, "process", QUIET, QUIET, [])
+    told = measurement(unread, taken, BOARD, "process", QUIET, QUIET, [], FIT)
     assert told.memory.build_peak_bytes is None
     assert told.unmet["build_peak_bytes"] == "no VmHWM"
-    told = measurement(plain, taken, BOARD, "process", QUIET, QUIET, [])
+    told = measurement(plain, taken, BOARD, "process", QUIET, QUIET, [], FIT)
     assert told.unmet["build_peak_bytes"] == "nothing was built on the board"
 
 
@@ -161,7 +170,7 @@ def test_every_null_has_its_own_reason(plain: Deployment, tmp_path: Path) -> Non
         reply(None, run_peak_bytes="cannot be reset"),
         fall=unread,
     )
-    told = measurement(plain, worst, BOARD, "process", QUIET, QUIET, ["n"])
+    told = measurement(plain, worst, BOARD, "process", QUIET, QUIET, ["n"], FIT)
     nulls = {name for name, figure in told.memory.model_dump().items() if figure is None}
     assert len(nulls) == 8
     assert nulls | {
@@ -182,7 +191,9 @@ def test_every_null_has_its_own_reason(plain: Deployment, tmp_path: Path) -> Non
 
 
 def test_a_figure_that_is_there_has_no_reason(plain: Deployment) -> None:
-    told = measurement(plain, trial(loaded(), reply(accelerator_ns=5.0), (7, 8)), BOARD, "process", QUIET, QUIET, [])
+    told = measurement(
+        plain, trial(loaded(), reply(accelerator_ns=5.0), (7, 8)), BOARD, "process", QUIET, QUIET, [], FIT
+    )
     assert told.accelerator_ns_mean == 5.0
     assert told.decision_ns == (7, 8)
     assert not {"accelerator_ms.mean", "decision_ms.mean", "baseline_bytes", "peak_memory_bytes"} & told.unmet.keys()
@@ -195,7 +206,7 @@ def test_a_figure_that_is_there_has_no_reason(plain: Deployment) -> None:
 def test_what_is_converted_has_its_mean_or_the_reason(plain: Deployment) -> None:
     def told(deployment: Deployment, convert_ns: float | None) -> tuple[float | None, str | None]:
         made = measurement(
-            deployment, trial(loaded(), reply(convert_ns=convert_ns)), BOARD, "process", QUIET, QUIET, []
+            deployment, trial(loaded(), reply(convert_ns=convert_ns)), BOARD, "process", QUIET, QUIET, [], FIT
         )
         return made.convert_ns_mean, made.unmet.get("convert_ms.mean")
 
@@ -209,3 +220,23 @@ def test_what_is_converted_has_its_mean_or_the_reason(plain: Deployment) -> None
     assert told(converted, 1500.0) == (1500.0, None)
     assert told(converted, None) == (None, "there was but one run")
     assert told(plain, None)[1] == "nothing to convert: the artifact takes and gives the types of the signature"
+
+
+def test_how_the_board_was_set_is_in_the_flags_in_their_order(plain: Deployment) -> None:
+    finding = PreflightFinding(flag="power_mode", now="7W", better="15W")
+    found = Preflight(findings=(finding,), unmet={"flags.on_battery": "no supplies"})
+    swapped = replace(QUIET, conditions=QUIET.conditions.model_copy(update={"swap_used_bytes": 1 << 30}))
+    told = measurement(plain, trial(loaded(), reply()), BOARD, "process", QUIET, swapped, [], found)
+    assert told.flags == ("swapped", "power_mode")
+    assert told.unmet["flags.on_battery"] == "no supplies"
+
+
+def test_what_the_board_drew_or_why_that_is_not_known(plain: Deployment) -> None:
+    told = measurement(plain, trial(loaded(), reply()), BOARD, "process", QUIET, QUIET, [], FIT)
+    assert told.power_mw == Power(idle=None, run=None)
+    assert told.unmet["power_mw.run"] == "no rail"
+    drawn = Drawn(Power(idle=1500.0, run=None), {"power_mw.run": "too short"})
+    told = measurement(plain, trial(loaded(), reply(), drawn=drawn), BOARD, "process", QUIET, QUIET, [], FIT)
+    assert told.power_mw == drawn.power
+    assert told.unmet["power_mw.run"] == "too short"
+    assert "power_mw.idle" not in told.unmet

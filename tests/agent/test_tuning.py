@@ -126,6 +126,23 @@ def test_of_a_board_without_power_modes_the_governor_is_judged(facts: Facts, now
 
 
 @pytest.mark.parametrize(
+    ("profile", "good"), [("performance", True), ("balanced", False), ("custom", None), (None, None)]
+)
+def test_the_power_profile_of_a_pc_is_for_its_owner(profile: str | None, good: bool | None) -> None:
+    facts = Facts(profile=profile, profiles=("low-power", "balanced", "performance"), unmet={"profile": "unreadable"})
+    finding = by_key(advice(facts))["profile"]
+    assert (finding.now, finding.good) == (profile or "not known (unreadable)", good)
+    tell = ("echo performance | sudo tee /sys/firmware/acpi/platform_profile",)
+    assert finding.tell == (tell if good is False else ())
+    assert not finding.run
+
+
+def test_a_firmware_without_a_profile_of_most_performance_is_not_judged() -> None:
+    assert "profile" not in by_key(advice(Facts(profile="quiet", profiles=("quiet", "balanced"))))
+    assert "profile" not in by_key(advice(Facts(modes=(HIGH,), mode="MAXN_SUPER")))
+
+
+@pytest.mark.parametrize(
     ("links", "desktop"),
     [
         ({}, False),

@@ -20,7 +20,7 @@ from agent.errors import BoardHeldError
 from agent.exclusive import Board
 from agent.telemetry.nvpmodel import PowerMode
 from agent.tuning import Facts, read_facts, tune
-from contract.api import Tuning
+from contract.tuning import Tuning
 
 MODE = "sudo nvpmodel -m 2"
 STORE = "sudo jetson_clocks --store /run/boardfit-clocks.conf"

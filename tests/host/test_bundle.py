@@ -22,7 +22,7 @@ from contract.manifest import MANIFEST_FILE, Manifest
 from contract.profile import Profile, read_profile
 from converters import errors as conversion
 from host import converting
-from host.bundle import Bundle, entry_of
+from host.bundle import Bundle, claim, entry_of
 from host.converting import GOLDEN_INPUTS, GOLDEN_OUTPUTS, MODEL_FILE, Request, make
 from host.errors import InputError, ModelFileError
 from inspection.score import encode_error_map
@@ -79,7 +79,7 @@ def test_the_manifest_says_all(model: Path) -> None:
     assert manifest.score is not None
     assert manifest.score.threshold == 0.25
     assert (manifest.golden.count, manifest.golden.source, manifest.golden.tolerance_db) == (8, "noise", 60.0)
-    assert manifest.weights == 768
+    assert (manifest.weights, manifest.macs) == (768, 768 * 8 * 8)
     provenance = manifest.provenance
     assert (provenance.source_name, provenance.precision) == ("model.onnx", "fp32")
     assert provenance.source_sha256 == hashlib.sha256(model.read_bytes()).hexdigest()
@@ -90,7 +90,7 @@ def test_the_manifest_says_all(model: Path) -> None:
 def test_each_step_is_told(model: Path) -> None:
     steps: list[str] = []
     make(Request(model, {}), PROFILE, steps.append)
-    assert steps[0] == "converting: load onnx"
+    assert steps[0] == "reading: load onnx"
     assert steps[-1] == "running the golden inputs on this machine"
 
 
@@ -184,6 +184,18 @@ class TestCalibration:
     def test_the_first_eight(self, model: Path, images: Path) -> None:
         golden = made(model, calibrate=images).manifest.golden
         assert (golden.count, golden.source) == (8, "images")
+
+    def test_which_they_are_is_told(self, model: Path, images: Path, tmp_path: Path) -> None:
+        count = len(list(images.iterdir()))
+        assert made(model, calibrate=images).notices[0] == f"golden inputs: the first 8 of {count} images in {images}"
+        for name in ("a.png", "x/b.png", "x/y/c.png"):
+            (tmp_path / "few" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "few" / name).write_bytes(photo())
+        few = tmp_path / "few"
+        assert made(model, calibrate=few).notices[0] == (
+            f"golden inputs: 3 images in {few} and 2 folders below it (x, x/y)"
+        )
+        assert made(model, calibrate=few / "x" / "y").notices[0] == f"golden inputs: 1 image in {few / 'x' / 'y'}"
 
     def test_they_are_prepared_as_the_board_will(self, model: Path, images: Path) -> None:
         from inspection.preprocess import Preprocessing, decode, prepare
@@ -402,6 +414,23 @@ class TestFolders:
         again = made(tmp_path / "a" / "out")
         assert (again.manifest, again.files) == (bundle.manifest, bundle.files)
         assert {path.name for path in (tmp_path / "a" / "out").iterdir()} == {MODEL_FILE, "golden", MANIFEST_FILE}
+
+    def test_a_place_is_claimed_and_nothing_is_left(self, model: Path, tmp_path: Path) -> None:
+        claim(tmp_path / "a" / "out")
+        assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+        made(model).write(tmp_path / "out")
+        before = sorted(tmp_path.rglob("*"))
+        claim(tmp_path / "out")
+        assert sorted(tmp_path.rglob("*")) == before
+
+    @pytest.mark.parametrize(
+        ("place", "what"),
+        [("model.onnx", "is no folder"), (".", "has something else in it"), ("model.onnx/out", "cannot be written")],
+    )
+    def test_a_place_that_cannot_be_claimed(self, model: Path, tmp_path: Path, place: str, what: str) -> None:
+        with pytest.raises(InputError, match=what) as raised:
+            claim(tmp_path / place)
+        assert "-o" in raised.value.hint
 
     def test_an_earlier_bundle_is_replaced(self, model: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"

@@ -311,5 +311,23 @@ def test_a_finished_tflite_file_is_deployed_as_it_is(
         assert activation.sqnr_db is None or activation.sqnr_db > 25
     with pytest.raises(InputError, match=r"--io comes too late: theirs\.tflite is int8 already"):
         converted(tmp_path / "theirs.tflite", use=ON_CPU, io="uint8")
-    with pytest.raises(ModelFileError, match="no conversion leads from tflite to the runtime 'ort'"):
+    with pytest.raises(
+        ModelFileError, match=r"a \.tflite file cannot be made into what the runtime 'ort' runs"
+    ) as told:
         make(Request(tmp_path / "theirs.tflite", {}), read_profile("desktop"), lambda step: None)
+    assert "name the ONNX model" in told.value.hint
+
+
+def test_a_file_out_of_a_bundles_folder_is_taken_by_itself_and_told(relu: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    converted(relu, images, use=ON_CPU).write(out)
+    told = f"model.tflite is taken by itself: the folder {out} has how its images are prepared and judged, too"
+    assert converted(out / "model.tflite", use=ON_CPU).notices[0].startswith(told)
+    assert not any("by itself" in notice for notice in converted(relu, images, use=ON_CPU).notices)
+
+
+def test_multiply_adds_are_those_of_the_model_as_it_came(relu: Path, images: Path, tmp_path: Path) -> None:
+    bundle = converted(relu, images, use=ON_CPU)
+    assert bundle.manifest.macs == 0  # a Relu alone, and Transposes around it
+    (tmp_path / "theirs.tflite").write_bytes(bundle.files["model.tflite"])
+    assert converted(tmp_path / "theirs.tflite", use=ON_CPU).manifest.macs == 0

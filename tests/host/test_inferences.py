@@ -88,6 +88,13 @@ def test_what_is_not_finite() -> None:
     assert shown([Answer(Path("a.npy"), 1.0, 2.0, outputs=(odd,))]).split("\n")[2].split()[-3:] == ["n/a", "n/a", "3"]
 
 
+def test_the_time_of_a_conversion_is_told_where_there_is_one() -> None:
+    answers = [Answer(Path(name), 1.0, 4.0, convert_ms=0.5) for name in ("a.png", "b.png")]
+    told = "On average 1.000 ms in the model, 0.5000 ms converting its tensors, 4.000 ms in the agent in all"
+    assert told in " ".join(shown(answers).split())
+    assert "converting" not in shown([Answer(Path(name), 1.0, 4.0) for name in ("a.png", "b.png")])
+
+
 def test_no_answer() -> None:
     assert shown([]).strip() == ""
 
@@ -109,6 +116,7 @@ def test_as_json() -> None:
         "file": "/data/line 3/a.png",
         "run_ms": 6.259,
         "total_ms": 27.92,
+        "convert_ms": None,
         "score": 0.003847,
         "threshold": 0.02364,
         "decision": "good",

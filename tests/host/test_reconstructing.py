@@ -75,7 +75,7 @@ def test_a_folder_of_convert(untrained: Path, tmp_path: Path) -> None:
     whole = subject_of(untrained)
     whole.bundle.write(tmp_path / "converted")
     again = subject_of(tmp_path / "converted")
-    assert again.name == "capsules.onnx"
+    assert again.name == f"{tmp_path / 'converted' / 'model.onnx'}, fp32 of capsules.onnx"
     assert (again.score, again.manifest.bundle_id) == (whole.score, whole.manifest.bundle_id)
 
 

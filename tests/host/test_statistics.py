@@ -2,6 +2,8 @@ import math
 import statistics
 import subprocess
 import sys
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.statistics import runs_needed, steady_state, summarise, trial_interval
+from host.statistics import Estimate, runs_needed, speed_up, speed_up_unpaired, summarise, trial_interval, within_run
 
 MS = 1_000_000
 Samples = npt.NDArray[np.int64]
@@ -18,10 +20,6 @@ Samples = npt.NDArray[np.int64]
 
 def samples(*values_ms: float) -> Samples:
     return np.array([round(value * MS) for value in values_ms], np.int64)
-
-
-def noise(runs: int, level_ms: float = 5.0, seed: int = 0) -> Samples:
-    return np.random.default_rng(seed).lognormal(math.log(level_ms * MS), 0.02, runs).astype(np.int64)
 
 
 counted = st.lists(st.integers(1, 10**12), min_size=1, max_size=600).map(lambda values: np.array(values, np.int64))
@@ -69,7 +67,7 @@ def test_one_run_has_no_spread() -> None:
     ],
 )
 def test_no_percentile_that_the_sample_cannot_support(runs: int, supported: list[str]) -> None:
-    latency = summarise(noise(runs))
+    latency = summarise(np.arange(1, runs + 1))
     assert [name for name in ("p90", "p95", "p99") if getattr(latency, name) is not None] == supported
 
 
@@ -103,51 +101,7 @@ def test_samples_of_the_wrong_kind_are_a_bug(bad: npt.NDArray[np.int64]) -> None
     with pytest.raises(ValueError, match="int64 of shape"):
         summarise(bad)
     with pytest.raises(ValueError, match="int64 of shape"):
-        steady_state(bad)
-
-
-def test_steady_from_the_start() -> None:
-    assert [steady_state(noise(999, seed=seed)) for seed in range(20)] == [0] * 20
-
-
-def test_all_runs_alike_are_steady() -> None:
-    assert steady_state(np.full(1000, 5_123_457, np.int64)) == 0
-
-
-@pytest.mark.parametrize("warm_up_runs", [5, 100, 400])
-def test_a_slower_start_is_found(warm_up_runs: int) -> None:
-    values = noise(999)
-    values[:warm_up_runs] *= 2
-    start = steady_state(values)
-    assert start is not None
-    assert warm_up_runs <= start <= warm_up_runs + 25
-
-
-def test_a_decaying_start_is_found_where_little_of_it_is_left() -> None:
-    start = steady_state((noise(999) * (1 + 0.5 * np.exp(-np.arange(999) / 40))).astype(np.int64))
-    assert start is not None
-    assert 80 <= start <= 250
-
-
-def test_interrupted_runs_are_not_a_phase() -> None:
-    values = noise(999)
-    values[[30, 217, 500, 990]] *= 20
-    assert steady_state(values) == 0
-
-
-def test_slowed_down_late_is_not_steady() -> None:
-    values = noise(999)
-    values[700:] = (values[700:] * 1.3).astype(np.int64)
-    assert steady_state(values) is None
-
-
-def test_a_drift_is_not_steady() -> None:
-    assert steady_state((noise(999) * np.linspace(1, 1.2, 999)).astype(np.int64)) is None
-
-
-def test_too_few_runs_to_tell() -> None:
-    assert steady_state(noise(99)) is None
-    assert steady_state(np.full(100, 5, np.int64)) == 0
+        within_run(bad)
 
 
 def test_trial_interval_by_hand() -> None:
@@ -178,6 +132,85 @@ def test_one_trial_says_nothing_of_others() -> None:
 def test_no_trials_are_a_bug() -> None:
     with pytest.raises(ValueError, match="no trials"):
         trial_interval([])
+
+
+def test_speed_up_by_hand() -> None:
+    found = speed_up([(2.0, 1.0), (4.0, 1.0), (8.0, 1.0)])
+    half = 4.302652729911275 / math.sqrt(3)  # of the logarithms to base 2, which are 1, 2, 3
+    assert (found.ratio, found.count) == (pytest.approx(4), 3)
+    assert (found.low, found.high) == pytest.approx((2 ** (2 - half), 2 ** (2 + half)))
+    assert not found.distinguishable
+
+
+def test_what_slows_down_both_of_a_pair_falls_out() -> None:
+    pairs = [(2.0 * slow, 1.01 * slow * noise) for slow, noise in ((1, 1.001), (3, 0.999), (2, 1.0))]
+    assert speed_up(pairs).distinguishable
+    assert not speed_up_unpaired(*zip(*pairs, strict=True)).distinguishable
+
+
+figures = st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=8)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(figures, figures)
+def test_unpaired_speed_up_agrees_with_scipys_welch(before: list[float], after: list[float]) -> None:
+    found = speed_up_unpaired(before, after)
+    logs = [np.log(side) for side in (before, after)]
+    assert found.ratio == pytest.approx(np.exp(np.mean(logs[0]) - np.mean(logs[1])))
+    assert found.count == min(len(before), len(after))
+    assert found.low is not None
+    assert found.high is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of sides that are nearly all alike
+        theirs = scipy.stats.ttest_ind(*logs, equal_var=False).confidence_interval(0.95)
+    if math.isnan(theirs.low):  # of sides that are all alike
+        theirs = SimpleNamespace(low=math.log(found.ratio), high=math.log(found.ratio))
+    assert (math.log(found.low), math.log(found.high)) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.lists(st.tuples(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3)), min_size=2, max_size=8))
+def test_a_speed_up_turned_round_is_its_inverse(pairs: list[tuple[float, float]]) -> None:
+    def ends(found: Estimate) -> tuple[float, ...]:
+        assert found.low is not None
+        assert found.high is not None
+        return tuple(map(math.log, (found.low, found.ratio, found.high)))
+
+    turned = [(after, before) for before, after in pairs]
+    for one, other in (
+        (speed_up(pairs), speed_up(turned)),
+        (speed_up_unpaired(*zip(*pairs, strict=True)), speed_up_unpaired(*zip(*turned, strict=True))),
+    ):
+        assert ends(one) == pytest.approx([-end for end in reversed(ends(other))], abs=1e-9)
+        assert one.distinguishable == other.distinguishable
+
+
+@pytest.mark.parametrize(
+    "found", [speed_up([(3.0, 2.0)]), speed_up_unpaired([3.0], [2.0, 2.0]), speed_up_unpaired([3.0, 3.0], [2.0])]
+)
+def test_one_trial_of_a_side_gives_a_ratio_and_no_interval(found: Estimate) -> None:
+    assert (found.ratio, found.low, found.high, found.count) == (pytest.approx(1.5), None, None, 1)
+    assert not found.distinguishable
+
+
+def test_trials_that_are_all_alike_differ_for_certain() -> None:
+    assert speed_up_unpaired([3.0, 3.0], [2.0, 2.0]).distinguishable
+    assert not speed_up_unpaired([3.0, 3.0], [3.0, 3.0]).distinguishable
+
+
+@pytest.mark.parametrize("odd", [0.0, -1.0, math.nan, math.inf])
+def test_a_ratio_of_what_is_not_above_0_is_a_bug(odd: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        speed_up([(1.0, odd)])
+    with pytest.raises(ValueError, match="above 0"):
+        speed_up_unpaired([odd], [1.0])
+
+
+def test_no_trials_of_a_side_are_a_bug() -> None:
+    with pytest.raises(ValueError, match="no trials"):
+        speed_up([])
+    with pytest.raises(ValueError, match="no trials"):
+        speed_up_unpaired([1.0], [])
 
 
 def test_scipy_is_imported_only_for_an_interval() -> None:

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 
 from contract.api import ModelInfo, ModelState
 from contract.manifest import Score
-from contract.results import BenchRow, Latency, Memory
+from contract.results import BenchRow, Interval, Latency, Mean, Memory
 from contract.tensors import Signature, TensorSpec
 from host.report.tables import bench_table, models_table, results_table
 
@@ -67,6 +67,25 @@ def make_model() -> Callable[..., ModelInfo]:
 def test_one_trial_starts_with_the_headline(make_row: RowMaker, width: int) -> None:
     text = shown(bench_table([make_row()]), width)
     assert text.startswith("Mean latency 12.25 ms of 999 counted runs; peak memory 310.0 MiB")
+
+
+@WIDTHS
+def test_one_trial_tells_its_interval_and_that_it_is_of_one_run(make_row: RowMaker, width: int) -> None:
+    row = make_row(latency_interval_ms=Interval(low=12.21, high=12.29), steady_ms=Mean(mean=12.2))
+    text = shown(bench_table([row]), width)
+    assert words(text).startswith(
+        "Mean latency 12.25 ms (95 % interval within this run 12.21 to 12.29 ms) of 999 counted runs; peak memory"
+    )
+    assert "One trial: this holds within this run alone" in words(text)
+    assert fact(text, "Latency, mean once steady") == "12.20 ms"
+    assert "within this run" not in shown(bench_table([row, make_row(2)]), width)
+
+
+def test_one_trial_that_is_unstable_says_what_to_do(make_row: RowMaker) -> None:
+    text = shown(bench_table([make_row(flags=("unstable",), steady_from_run=None)]))
+    assert text.startswith("Mean latency 12.25 ms (unstable: use --trials) of 999 counted runs")
+    assert fact(text, "Steady") == "n/a (unstable: use --trials)"
+    assert fact(text, r"Latency, mean, at least \(95 %\)") == "n/a (unstable: use --trials)"
 
 
 def test_one_trial_has_every_figure_or_its_reason(make_row: RowMaker) -> None:
@@ -190,7 +209,7 @@ def test_big_figures_and_missing_ones_still_fit(make_row: RowMaker, failed_row: 
 def test_boards_and_sessions_are_not_mixed(make_row: RowMaker) -> None:
     text = shown(bench_table([make_row(1), make_row(2, board="coral"), make_row(3, session="s2")]))
     assert text.count("Mean latency 12.25 ms of 999 counted runs;") == 3
-    assert "trials" not in text
+    assert " over " not in text
     assert text.index("b0000001") < text.index("c0000001") < text.index("d0000001")
 
 

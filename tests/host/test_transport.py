@@ -52,20 +52,25 @@ def test_an_agent_says_who_it_is(client: AgentClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("client", "reason"),
+    ("client", "code", "reason"),
     [
-        (failing(httpx.ConnectError, "[Errno 111] Connection refused"), "[Errno 111] Connection refused"),
-        (failing(httpx.ConnectTimeout), "connecting takes too long"),
-        (failing(httpx.ReadTimeout), "the answer takes too long"),
-        (failing(httpx.RemoteProtocolError), "RemoteProtocolError"),
+        (
+            failing(httpx.ConnectError, "[Errno 111] Connection refused"),
+            "board_unreachable",
+            "[Errno 111] Connection refused",
+        ),
+        (failing(httpx.ConnectTimeout), "board_unreachable", "connecting takes too long"),
+        (failing(httpx.ReadTimeout), "unanswered", "the answer takes too long"),
+        (failing(httpx.WriteTimeout), "unanswered", "the answer takes too long"),
+        (failing(httpx.RemoteProtocolError), "board_unreachable", "RemoteProtocolError"),
     ],
 )
-def test_an_agent_that_does_not_answer(client: AgentClient, reason: str) -> None:
+def test_an_agent_that_does_not_answer(client: AgentClient, code: str, reason: str) -> None:
     with pytest.raises(UnreachableError) as raised:
         client.agent()
     assert raised.value.message == f"the agent of 'line-3' at http://10.0.0.1:8470 does not answer: {reason}"
     assert "host boards" in raised.value.hint
-    assert (raised.value.code, raised.value.exit_code) == ("board_unreachable", 4)
+    assert (raised.value.code, raised.value.exit_code) == (code, 4)
 
 
 def test_nobody_listens_there() -> None:

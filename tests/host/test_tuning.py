@@ -11,7 +11,7 @@ from agent import tuning as on_board
 from agent.as_root import Command
 from agent.telemetry.nvpmodel import PowerMode
 from agent.tuning import Facts, advice
-from contract.api import Tuning, TuningFinding, TuningStep
+from contract.tuning import Tuning, TuningFinding, TuningStep
 from contract.version import __version__
 from host.client import AgentClient
 from host.errors import BoardError, BusyError

@@ -57,6 +57,15 @@ def test_a_figure_with_its_unit(key: str, value: float, text: str) -> None:
         ({"unmet": {"accelerator_ms.mean": "no clock"}}, "accelerator_ms.mean", "no clock"),
         ({"latency_ms": None, "counted_runs": 10}, "latency_ms.p90", "needs 44 counted runs, has 10"),
         ({"latency_ms": None, "counted_runs": 1}, "latency_ms.std", "needs 2 counted runs, has 1"),
+        ({"flags": ("unstable",)}, "latency_interval_ms.low", "unstable: use --trials"),
+        ({"flags": ("unstable",)}, "steady_ms.mean", "unstable: use --trials"),
+        ({"counted_runs": 99, "steady_from_run": None}, "steady_ms.mean", "needs 200 counted runs, has 99"),
+        (
+            {"counted_runs": 420, "steady_from_run": 30},
+            "latency_interval_ms.high",
+            "needs 400 counted runs once steady, has 390",
+        ),
+        ({}, "latency_interval_ms.high", "not measured"),  # of an older version
         ({"auc": None}, "auc", "not measured"),
         ({"failure": "out of memory", "auc": None}, "auc", "did not run: out of memory"),
     ],
@@ -70,4 +79,7 @@ def test_the_reason_why_there_is_no_figure(
 def test_when_it_became_steady(make_row: RowMaker) -> None:
     assert steadiness(make_row(steady_from_run=0)) == "from the start"
     assert steadiness(make_row(steady_from_run=25)) == "after 25 counted runs"
-    assert steadiness(make_row(steady_from_run=None)).startswith("n/a (")
+    never = {"steady_from_run": None}
+    assert steadiness(make_row(**never, flags=("unstable",))) == "n/a (unstable: use --trials)"
+    assert steadiness(make_row(**never, counted_runs=99)) == "n/a (needs 200 counted runs, has 99)"
+    assert steadiness(make_row(**never)) == "n/a (never, or too few runs to tell)"

@@ -5,7 +5,9 @@ L4T R32 has a driver of NVIDIA's own under iio: rail_name_N, and in_powerN_input
 mV, currN_input in mA; channel 7 is the sum of the shunt voltages and has no current, a label NC is not connected.
 """
 
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from agent.telemetry.readings import read_text
@@ -21,13 +23,30 @@ def read_rails(root: Path) -> dict[str, float]:
 
     OSError where they are root's alone, as on a Nano until its owner changes that; ValueError where there are none.
     """
+    return {name: rail.read_mw() for name, rail in find_rails(root).items()}
+
+
+@dataclass(frozen=True)
+class Rail:
+    """Where one rail's power is read: its files' product over `divisor` is in mW."""
+
+    files: tuple[Path, ...]
+    divisor: float
+
+    def read_mw(self) -> float:
+        """OSError, ValueError."""
+        return math.prod(integer(read_text(file)) for file in self.files) / self.divisor
+
+
+def find_rails(root: Path) -> dict[str, Rail]:
+    """By name. OSError where names are root's alone; ValueError where there are none."""
     rails = _hwmon_rails(root) or _iio_rails(root)
     if not rails:
         raise ValueError("the kernel shows no INA3221 power monitor")
     return rails
 
 
-def _hwmon_rails(root: Path) -> dict[str, float]:
+def _hwmon_rails(root: Path) -> dict[str, Rail]:
     rails = {}
     for monitor in sorted((root / "sys/class/hwmon").glob("hwmon*")):
         if read_text(monitor / "name").strip() != "ina3221":
@@ -37,16 +56,13 @@ def _hwmon_rails(root: Path) -> dict[str, float]:
             label = read_text(path).strip()
             if not found or label == "NC" or not (monitor / f"curr{found[1]}_input").exists():
                 continue
-            millivolts, milliamperes = (
-                integer(read_text(monitor / f"{kind}{found[1]}_input")) for kind in ("in", "curr")
-            )
-            rails[label] = millivolts * milliamperes / 1000
+            rails[label] = Rail((monitor / f"in{found[1]}_input", monitor / f"curr{found[1]}_input"), 1000)
     return rails
 
 
-def _iio_rails(root: Path) -> dict[str, float]:
+def _iio_rails(root: Path) -> dict[str, Rail]:
     rails = {}
     for path in sorted(root.glob(_OLD)):
         if found := _RAIL.fullmatch(path.name):
-            rails[read_text(path).strip()] = float(integer(read_text(path.parent / f"in_power{found[1]}_input")))
+            rails[read_text(path).strip()] = Rail((path.parent / f"in_power{found[1]}_input",), 1)
     return rails

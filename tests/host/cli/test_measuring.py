@@ -56,6 +56,50 @@ def test_through_http() -> None:
     assert "through HTTP" in " ".join(done.stdout.split())
 
 
+def test_as_parts_on_a_conveyor(home: Path) -> None:
+    done = run("bench", "--runs", 5, "--through", "http", "--rate", "6000/min", "--deadline", "20s")
+    assert done.exit_code == 0, done.stderr
+    assert "4 requests at 100/s (6,000 parts per minute): 1 s\n" in done.stderr
+    shown = " ".join(done.stdout.split())
+    assert "of 4 counted runs; 0 % missed the deadline of 20,000 ms at 100/s (6,000 parts per minute)" in shown
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    [row] = Store.open(home / "data" / "results.sqlite").rows()
+    assert row.load is not None
+    assert (row.load.offered_per_s, row.load.deadline_ms) == (100.0, 20_000.0)
+
+
+def test_the_figures_of_a_conveyor_for_programs() -> None:
+    [row] = json.loads(run("bench", "--runs", 5, "--through", "http", "--rate", "10ms", "--json").stdout)
+    assert (row["load.offered_per_s"], row["load.deadline_ms"]) == (pytest.approx(100.0), pytest.approx(10.0))
+    assert row["load.missed_share"] == row["load.missed"] / 4
+    assert row["load.highest_parts_per_minute"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--rate", "20/s"), "--rate is of requests: give --through http too"),
+        (("--through", "http", "--deadline", "40ms"), "--deadline is of a conveyor: give its --rate too"),
+        (("--through", "http", "--rate", "20"), "'20' is not understood: a rate is like 20/s"),
+        (("--through", "http", "--rate", "0/s"), "'0/s' is not above 0"),
+        (("--through", "http", "--rate", "-1/s"), "'-1/s' is not above 0"),
+        (("--through", "http", "--rate", "nan/s"), "'nan/s' is not understood"),
+        (("--through", "http", "--rate", "1e6/s"), "'1e6/s' is outside 1/h to 10,000/s"),
+        (("--through", "http", "--rate", "20/s", "--deadline", "0ms"), "'0ms' is not above 0"),
+    ],
+)
+def test_a_conveyor_that_is_none(options: tuple[str, ...], why: str) -> None:
+    done = run("bench", *options)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert why in " ".join(done.stderr.split())
+
+
+def test_the_highest_rate_takes_enough_runs() -> None:
+    done = run("bench", "--through", "http", "--rate", "max", "--runs", 459)
+    assert (done.exit_code, done.stdout) == (3, "")
+    assert "--rate max goes by p99, and 459 runs are too few to tell it: it needs 460" in done.stderr
+
+
 def test_with_images(images: Path) -> None:
     done = run("bench", "--model", "inspector", "--runs", 5, "--inputs", images, "--json")
     [row] = json.loads(done.stdout)

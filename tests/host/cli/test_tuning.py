@@ -8,7 +8,7 @@ from agent import tuning
 from agent.as_root import Command
 from agent.telemetry.nvpmodel import PowerMode
 from agent.tuning import Facts
-from contract.api import TuningStep
+from contract.tuning import TuningStep
 
 pytestmark = pytest.mark.usefixtures("line")
 
