@@ -69,7 +69,7 @@ def auc(scores: Scores, defective: Labels) -> float:
     receiver operating characteristic curve", Radiology 143, 1982). `defective` has a label per score.
     TooFewImagesError with one class only: the AUC is then undefined.
     """
-    good, bad = _by_label(scores, defective)
+    good, bad = by_label(scores, defective)
     below = np.searchsorted(np.sort(good), bad, "left") + np.searchsorted(np.sort(good), bad, "right")
     return float(below.sum()) / (2 * good.size * bad.size)
 
@@ -86,11 +86,11 @@ def auc_estimate(scores: Scores, defective: Labels, seed: int = 0) -> AucEstimat
     interval of no width would claim certainty. Then the exact binomial bound (Clopper and Pearson, Biometrika 26,
     1934) on how often a pair says so is taken, from min(good, defective) disjoint pairs: wide, but true.
     """
-    good, bad = _by_label(scores, defective)
+    good, bad = by_label(scores, defective)
     in_order = (np.sign(bad[:, None] - good[None, :]) + 1) / 2  # 1, ties 1/2, else 0
     estimate = float(in_order.mean())
     if in_order.min() < in_order.max():
-        low, high = _bca(in_order, np.random.default_rng(seed))
+        low, high = _resampled(in_order, np.random.default_rng(seed))
     else:
         at_least = ((1 - CONFIDENCE) / 2) ** (1 / min(in_order.shape))
         low, high = at_least * estimate, 1 - at_least * (1 - estimate)
@@ -116,7 +116,7 @@ def auc_by_kind(scores: Scores, kinds: Sequence[str], seed: int = 0) -> dict[str
 
 def roc_curve(scores: Scores, defective: Labels) -> RocCurve:
     """A point for every threshold that decides differently; the area under its straight lines is `auc`. Same errors."""
-    good, bad = _by_label(scores, defective)
+    good, bad = by_label(scores, defective)
     cuts = np.unique(np.concatenate((good, bad)))
     below = np.concatenate(([-np.inf], cuts))[::-1]  # an image is defective above the threshold, not at it
     rejected, detected = (1 - np.searchsorted(np.sort(part), below, "right") / part.size for part in (good, bad))
@@ -125,7 +125,7 @@ def roc_curve(scores: Scores, defective: Labels) -> RocCurve:
 
 def decisions(scores: Scores, defective: Labels, threshold: float) -> Decisions:
     """What `inspection.score.decide` makes of each image, counted. TooFewImagesError with one class only."""
-    good, bad = _by_label(scores, defective)
+    good, bad = by_label(scores, defective)
     return Decisions(
         missed=int(np.count_nonzero(bad <= threshold)),
         defective=bad.size,
@@ -152,18 +152,17 @@ def threshold_from_good(scores: Scores, false_alarm_rate: float = 0.01) -> float
     return float(values[min(rank, values.size) - 1])
 
 
-def _bca(in_order: Floats, rng: np.random.Generator) -> tuple[float, float]:
-    """Interval of the mean of `in_order` (defective, good), its rows and its columns resampled."""
-    rows, columns = (rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in in_order.shape)
-    resampled = np.einsum("rc,rc->r", rows @ in_order, columns)
-    estimate = in_order.mean()
+def bca_interval(resampled: Floats, estimate: float, influence: Floats) -> tuple[float, float]:
+    """`CONFIDENCE` interval from a statistic's resamples (n,), corrected for bias and skewness; see `auc_estimate`.
+
+    `influence`: what each observation, of whatever sample, adds to the statistic; its scale does not matter.
+    """
     # Half of those that equal the estimate lie below it: with few images there are many.
-    below = (np.count_nonzero(resampled < estimate) + np.count_nonzero(resampled <= estimate)) / (2 * RESAMPLES)
+    below = (np.count_nonzero(resampled < estimate) + np.count_nonzero(resampled <= estimate)) / (2 * resampled.size)
     normal = NormalDist()
-    bias = normal.inv_cdf(min(max(below, 1 / RESAMPLES), 1 - 1 / RESAMPLES))
-    influences = [(in_order.mean(axis=1 - axis) - estimate) / n for axis, n in enumerate(in_order.shape)]
-    influence = np.concatenate(influences)  # of each image on the AUC
-    acceleration = float((influence**3).sum() / (6 * (influence**2).sum() ** 1.5))
+    bias = normal.inv_cdf(min(max(below, 1 / resampled.size), 1 - 1 / resampled.size))
+    squares = float((influence**2).sum())
+    acceleration = float((influence**3).sum()) / (6 * squares**1.5) if squares else 0.0
     ends = []
     for tail in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2):
         shifted = bias + normal.inv_cdf(tail)
@@ -172,14 +171,23 @@ def _bca(in_order: Floats, rng: np.random.Generator) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _by_label(scores: Scores, defective: Labels) -> tuple[Floats, Floats]:
-    """Scores of the good images, of the defective ones; at least one of each."""
+def by_label(scores: Scores, defective: Labels) -> tuple[Floats, Floats]:
+    """Scores of the good images, of the defective ones. TooFewImagesError without at least one of each."""
     values, labels = _finite(scores), np.asarray(defective, bool)
     _same_length(values, labels)
     good, bad = values[~labels], values[labels]
     if not good.size or not bad.size:
         raise _undefined(good.size, bad.size)
     return good, bad
+
+
+def _resampled(in_order: Floats, rng: np.random.Generator) -> tuple[float, float]:
+    """Interval of the mean of `in_order` (defective, good), its rows and its columns resampled."""
+    rows, columns = (rng.multinomial(n, np.full(n, 1 / n), RESAMPLES) / n for n in in_order.shape)
+    resampled = np.einsum("rc,rc->r", rows @ in_order, columns)
+    estimate = float(in_order.mean())
+    influences = [(in_order.mean(axis=1 - axis) - estimate) / n for axis, n in enumerate(in_order.shape)]
+    return bca_interval(resampled, estimate, np.concatenate(influences))
 
 
 def _undefined(good: int, bad: int) -> TooFewImagesError:
