@@ -116,6 +116,49 @@ def compress(request: Request, progress: Progress) -> Outcome:
     return Outcome(request.output, table, trained, calibration, subject.known.score is not None, stages)
 
 
+def train_on(request: Request, progress: Progress) -> None:
+    """What compressed models are compared with: nothing is removed, all else is done as to them. `request` has images
+    and a recipe; its rate, ranks and options play no part. InputError; Ctrl-C leaves a checkpoint.
+
+    A model that a compressed one learns from has nothing to learn itself: it is written as it is.
+    """
+    from compression.fold import fold_batch_normalisation
+    from compression.graph import inlined
+    from compression.training.record import forget_record
+
+    assert request.recipe is not None, "it is trained"
+    _check_output(request)
+    with as_input_error():
+        subject = _read(request, progress)
+        material = _material(request, subject, progress)
+        assert material is not None, "there are images"
+        model = inlined(subject.model)
+        fold_batch_normalisation(model)
+        subject = replace(subject, model=model)
+        if material.prepared is None:
+            forget_record(model)
+            _calibrated(model, subject, material, progress)
+            teaching.write_model(request.output, model)
+        else:
+            _train_on(request, request.recipe, subject, material, progress)
+
+
+def _train_on(request: Request, recipe: "Recipe", subject: _Subject, material: Material, progress: Progress) -> None:
+    from compression.training.loop import train
+    from compression.training.record import write_record
+
+    checkpoint = _checkpoint(replace(request, rate=None), recipe, subject, material, {})
+    with teaching.resumable(checkpoint, progress):
+        lesson = _lesson(subject, material, request.compute.device, recipe.batch)
+        pace = teaching.pace_of(checkpoint, subject.model, lesson, recipe, request.compute, progress)
+        progress.stage("training on")
+        trained = train(subject.model, lesson, recipe, pace, checkpoint, teaching.told(progress))
+    write_record(trained.model, _held_out_seed(request, subject), recipe, pace, trained)
+    _calibrated(trained.model, subject, material, progress)
+    teaching.write_model(request.output, trained.model)
+    checkpoint.remove()
+
+
 def _check_output(request: Request) -> None:
     """InputError: the original is not to be lost, and a model is to be known by its name."""
     teaching.check_output(request.output)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contract.api import Activation
 from contract.manifest import Manifest
 from contract.profile import Profile
 from contract.tensors import TensorSpec
@@ -30,11 +32,12 @@ _NOT_ONNX = "not_onnx"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model that reconstructs images.
+    """A model that reconstructs images. `name`: in words, which file it is.
 
     `training_error`: float32 (height, width), None where the model does not bring it.
     """
 
+    name: str
     bundle: Bundle
     preprocessing: preprocess.Preprocessing
     score: Score
@@ -43,10 +46,6 @@ class Subject:
     @property
     def manifest(self) -> Manifest:
         return self.bundle.manifest
-
-    @property
-    def name(self) -> str:
-        return self.manifest.provenance.source_name
 
     @property
     def rate(self) -> float | None:
@@ -94,6 +93,7 @@ def read_subject(request: converting.Request, profile: Profile | None, progress:
         )
     judged = manifest.score
     return Subject(
+        _name(request.model, manifest),
         bundle,
         _prepared_as(manifest.preprocessing.model_dump(), inputs[0].dtype),
         Score(**judged.model_dump()) if judged else Score(),
@@ -113,7 +113,12 @@ def placed(
         yield Place("this machine", _here(subject))
         return
     with temporarily(client, subject.bundle, progress, stop_others=stop_others) as (name, activation):
-        yield Place(client.board, partial(_ask, subject, client, name, progress), activation.threshold_board)
+        yield answering(subject, client, name, activation, progress)
+
+
+def answering(subject: Subject, client: AgentClient, name: str, activation: Activation, progress: Progress) -> Place:
+    """The subject where it is deployed already, as `name`; `activation`: how that went."""
+    return Place(client.board, partial(_ask, subject, client, name, progress), activation.threshold_board)
 
 
 def reconstruct(subject: Subject, place: Place, images: Floats, what: str, progress: Progress) -> Floats:
@@ -176,6 +181,14 @@ def _prepared_as(fields: dict[str, Any], dtype: str) -> preprocess.Preprocessing
 def _training_error(bundle: Bundle, height: int, width: int) -> FloatMap | None:
     path = bundle.manifest.training_error
     return None if path is None else np.frombuffer(bundle.files[path], "<f4").reshape(height, width)
+
+
+def _name(model: Path, manifest: Manifest) -> str:
+    """Of a converted model's folder, the file in it and what that was made of."""
+    source = manifest.provenance.source_name
+    if not model.is_dir():
+        return source
+    return f"{model / manifest.runtime.file}, {manifest.provenance.precision} of {source}"
 
 
 def _in_words(specs: tuple[TensorSpec, ...]) -> str:

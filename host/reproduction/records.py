@@ -28,7 +28,7 @@ class Job:
     def of(cls, experiment: Experiment, folder: Path, data: Path) -> "Job":
         inside = data.resolve().is_relative_to(folder.resolve())
         path = data.resolve().relative_to(folder.resolve()) if inside else data.resolve()
-        return cls(experiment, str(path), _digest(data))
+        return cls(experiment, str(path), digest(data))
 
     @classmethod
     def read(cls, folder: Path) -> "Job":
@@ -83,9 +83,10 @@ def _with_tuples(told: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
 
 
-def _digest(data: Path) -> str:
-    digest = hashlib.sha256()
+def digest(data: Path) -> str:
+    """The sha256 of the files of a data set, and of their paths in it."""
+    sha256 = hashlib.sha256()
     for path in sorted(path for path in data.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(data)};{path.stat().st_size};".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+        sha256.update(f"{path.relative_to(data)};{path.stat().st_size};".encode())
+        sha256.update(path.read_bytes())
+    return sha256.hexdigest()

@@ -12,10 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
 from host import disk
-from host.errors import HostError, InputError, as_input_error
+from host.errors import as_input_error
 from host.reproduction.plan import Experiment, Kind, Unit, units_of
 from host.reproduction.records import Job, Result, Scores
 
@@ -153,23 +151,13 @@ def scores_of(reconstruct: "Reconstruct", test: "Floats", usual: "FloatMap") -> 
     return tuple(map(score, maps)), tuple(score(normalised_map(each, usual)) for each in maps)
 
 
-def main() -> int:
-    """FOLDER NAME. 1 where it cannot be done, for a reason that is nobody's bug: it is printed."""
+def main() -> None:
+    """FOLDER NAME. HostError, OSError where it cannot be done, for a reason that is nobody's bug."""
     folder, name = Path(sys.argv[1]), sys.argv[2]
-    with FileLock(folder / f".{name}.lock"):  # of a process that has outlived the one that started it
-        try:
-            with as_input_error():
-                [unit] = [unit for unit in units_of(Job.read(folder).experiment) if unit.name == name]
-                if not Result.path(folder, unit).exists():
-                    run(folder, unit)
-        except HostError as error:
-            print(f"{error.message}\n{error.hint}", file=sys.stderr)  # noqa: T201  # its log
-            return error.exit_code
-        except OSError as error:
-            print(f"{folder} cannot be written or read: {error}", file=sys.stderr)  # noqa: T201  # of a process of its own: its log
-            return InputError.exit_code
-    return 0
+    with as_input_error():
+        [unit] = [unit for unit in units_of(Job.read(folder).experiment) if unit.name == name]
+        run(folder, unit)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

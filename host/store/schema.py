@@ -158,8 +158,15 @@ def decode_samples(data: bytes) -> Samples:
 
 
 def _is_there(figures: Mapping[str, Any], part: str) -> bool:
-    return any(figures[f"{part}.{name}"] is not None for name in _PARTS[part].model_fields)
+    return any(figures[key] is not None for _, key in _KEYS_OF[part])
 
 
 def _part(figures: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key.removeprefix(f"{name}."): value for key, value in figures.items() if key.startswith(f"{name}.")}
+    return {field: figures[key] for field, key in _KEYS_OF[name]}
+
+
+_KEYS_OF = {
+    part: [(key.removeprefix(f"{part}."), key) for key in FIGURE_KEYS if key.startswith(f"{part}.")]
+    for part in (*_MEANS, *_PARTS)
+}
+"""Of a part of a row: its fields, and their keys."""

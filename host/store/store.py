@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Row, Select, delete, false, insert, select
+from sqlalchemy import ColumnElement, Row, Select, delete, false, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from contract.results import BenchRow
@@ -24,6 +24,7 @@ ID_ALPHABET = "0123456789" + ID_LETTERS
 ID_LENGTH = 8
 
 BUSY_TIMEOUT_S = 10.0
+_ONE_OF_A_STUDY = ("study", "board", "requested_rate", "trial")
 
 
 class Store:
@@ -64,13 +65,17 @@ class Store:
     def add(self, row: BenchRow, samples_ns: Samples | None = None) -> None:
         """Keep a row and the samples of all its runs, the first one included: int64 of shape (n,); both or neither.
 
-        ValueError for a row that is there already, or that says something else than its samples.
+        Of a study's model on a board there is one row for each trial: that of an earlier try is replaced. ValueError
+        for a row that is there already, or that says something else than its samples.
         """
         if samples_ns is not None:
             _check(row, samples_ns)
         record = encode_row(row)
         try:
             with self._database.writing() as connection:
+                if row.study is not None:
+                    same = (getattr(ROWS.c, key) == getattr(row, key) for key in _ONE_OF_A_STUDY)
+                    connection.execute(delete(ROWS).where(*same))
                 connection.execute(insert(ROWS), record)
                 if samples_ns is not None:
                     connection.execute(
@@ -80,6 +85,13 @@ class Store:
         except IntegrityError as error:
             raise ValueError(f"row {row.id} is there already") from error
 
+    def replace(self, row: BenchRow) -> None:
+        """A row that is there, said anew; its samples stay. UnknownRowError."""
+        record = encode_row(row)
+        with self._database.writing() as connection:
+            if connection.execute(update(ROWS).where(ROWS.c.id == row.id).values(record)).rowcount == 0:
+                raise UnknownRowError(row.id, None)
+
     def rows(
         self,
         limit: int | None = None,
@@ -87,10 +99,12 @@ class Store:
         board: str | None = None,
         model: str | None = None,
         session: str | None = None,
+        study: str | None = None,
     ) -> list[BenchRow]:
-        """The newest first, at most `limit`, of one board, model or session where given."""
+        """The newest first, at most `limit`, of one board, model, session or study where given."""
         query = select(ROWS).order_by(ROWS.c.measured_at.desc(), ROWS.c.trial.desc(), ROWS.c.id).limit(limit)
-        for column, value in ((ROWS.c.board, board), (ROWS.c.model, model), (ROWS.c.session, session)):
+        wanted = {ROWS.c.board: board, ROWS.c.model: model, ROWS.c.session: session, ROWS.c.study: study}
+        for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)
         return self._rows(query)

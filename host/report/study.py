@@ -1,0 +1,142 @@
+"""A study as tables: how far it is, and what it has found."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from contract.results import BenchRow
+from host.choosing.ratios import of_trials
+from host.report.layout import Notes, add_row, apart, table, text
+from host.report.records import rows_as_json
+from host.report.values import BYTES_PER_MIB, bare, percent
+from host.statistics import trial_interval
+from host.study.spec import CONTROL_RATE
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+
+    from host.study.results import StudyResults
+    from host.study.status import Line, Status
+
+_COLUMNS = {
+    "weights": "Weights",
+    "auc": "AUC",
+    "float_auc": "Float AUC",
+    "latency_ms.mean": "Mean ms",
+    "model_peak_bytes": "Model MiB",
+}
+_RATIOS = ("Faster", "Fewer weights", "Fewer MACs")
+_INTERVAL = "\u00b1: half of the 95 % interval over trials (Student's t); without it there was one trial"
+_NOTE = "faster, fewer: than the control of the same board, by so many times; `host choose` has the interval"
+_OPTIMISTIC = "epochs were chosen by the test images: the AUCs are flattered"
+
+
+def status_table(status: "Status") -> "Group":
+    """One line for each rate, and whether somebody is at work."""
+    from rich.console import Group
+
+    shown = table("Rate", numbers=["Taught", *status.boards])
+    for line in status.lines:
+        cells = [_counted(line, board, status.trials) for board in status.boards]
+        add_row(shown, percent(line.rate), f"{line.taught}/{status.trials}", *cells)
+    if status.pid is not None:
+        now = f"process {status.pid} is at work on it"
+        now += "" if status.left_s is None else f", {_for(status.left_s)} left"
+    elif status.is_done:
+        now = f"done: host study show {status.name}"
+    else:
+        now = f"not at work: host study resume {status.name} goes on with it"
+    under_way = [text(f"now: {name}, for {_for(seconds)}") for name, seconds in status.under_way.items()]
+    return Group(text(f"{status.name}: {now}", "bold"), *under_way, text(""), shown)
+
+
+def _for(seconds: float) -> str:
+    """So long, as it is said."""
+    minutes = round(seconds / 60)
+    if minutes < 2:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004
+
+
+def _counted(line: "Line", board: str, trials: int) -> str:
+    parts = [f"{line.measured[board]}/{trials}"]
+    if line.does_not_run[board]:
+        parts.append(f"{line.does_not_run[board]} do not run")
+    if line.failed[board]:
+        parts.append(f"{line.failed[board]} failed")
+    return ", ".join(parts)
+
+
+def study_table(results: "StudyResults") -> "Group":
+    """By board, a line for each rate; what failed with its reason."""
+    from rich.console import Group
+
+    study = results.study
+    title = f"{study.name}: {study.model} on {study.data}, trials {study.trials}"
+    parts: list[RenderableType] = [text(title, "bold"), *(_board_table(results, board) for board in study.boards)]
+    notes = [_INTERVAL, _NOTE, *([_OPTIMISTIC] if any(each.optimistic for each in results.taught.values()) else [])]
+    return Group(*apart(parts), text(""), *(text(note) for note in notes))
+
+
+def _board_table(results: "StudyResults", board: str) -> "Group":
+    from rich.console import Group
+
+    shown, notes = table("Rate", numbers=[*_COLUMNS.values(), *_RATIOS]), Notes()
+    by_rate = {rate: _rows_of(results, board, rate) for rate in results.study.rates}
+    control = _ran(by_rate[CONTROL_RATE])
+    for rate, rows in by_rate.items():
+        ran, failed = _ran(rows), [row for row in rows if row.failure is not None]
+        reasons = dict.fromkeys(f"{row.failure} ({row.failure_code})" for row in failed)
+        mark = " ".join(notes.mark(reason) for reason in reasons)
+        cells = [_cell(ran, key) for key in _COLUMNS] if ran else ["n/a" for _ in _COLUMNS]
+        if not rows:
+            mark = notes.mark("not measured yet")
+        add_row(shown, f"{percent(rate)} {mark}".strip(), *cells, *_ratios(control, ran))
+    return Group(text(board, "bold"), shown, *notes.lines())
+
+
+def _rows_of(results: "StudyResults", board: str, rate: float) -> list[BenchRow]:
+    return [row for row in results.rows if (row.board, row.requested_rate) == (board, rate)]
+
+
+def _ran(rows: Sequence[BenchRow]) -> list[BenchRow]:
+    return [row for row in rows if row.failure is None]
+
+
+def _values(rows: Sequence[BenchRow], key: str) -> list[float]:
+    return [value for row in rows if (value := row.figures()[key]) is not None]
+
+
+def _cell(rows: Sequence[BenchRow], key: str) -> str:
+    values = _values(rows, key)
+    if not values:
+        return "n/a"
+    trials = trial_interval(values)
+    if trials.interval is None or key == "weights":
+        return bare(key, trials.mean)
+    half = (trials.interval[1] - trials.interval[0]) / 2 / (BYTES_PER_MIB if key.endswith("_bytes") else 1)
+    return f"{bare(key, trials.mean)} ±{half:.2g}"
+
+
+def _ratios(control: Sequence[BenchRow], rows: Sequence[BenchRow]) -> tuple[str, str, str]:
+    """How many times faster, with fewer weights and fewer multiply-adds."""
+    latency = of_trials(_values(control, "latency_ms.mean"), _values(rows, "latency_ms.mean"))
+    weights, macs = (_times(_values(control, key), _values(rows, key)) for key in ("weights", "macs"))
+    return "n/a" if latency is None else f"{latency.ratio:.2f}x", weights, macs
+
+
+def _times(above: Sequence[float], below: Sequence[float]) -> str:
+    if not above or not below or not all(below):
+        return "n/a"
+    return f"{sum(above) / len(above) / (sum(below) / len(below)):.3g}x"
+
+
+def study_record(results: "StudyResults") -> dict[str, Any]:
+    """The same for programs: what was asked, and every row as `host results --json` has it."""
+    as_json: Callable[[Sequence[BenchRow]], str] = rows_as_json
+    return {
+        "study": results.study.as_json(),
+        "created_at": results.created_at.isoformat(),
+        "optimistic": any(each.optimistic for each in results.taught.values()),
+        "rows": json.loads(as_json(results.rows)),
+    }

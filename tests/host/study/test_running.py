@@ -1,0 +1,172 @@
+"""A study in processes of its own, on an agent in this one."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import live
+import pytest
+from running import children
+from shell import run as host
+from told import Told
+
+from compression.data.capsule import write_dataset
+from host.boards import Board, Boards
+from host.engine import lock
+from host.engine.local import Local
+from host.engine.task import Failure
+from host.errors import InputError
+from host.store import Store
+from host.study import running
+from host.study.results import find_study, read_study
+from host.study.running import open_study, run
+from host.study.spec import CONTROL_RATE, Study
+from host.study.status import status_of
+
+ASKED = [
+    *("--name=s", "--model=tiny", "--rates=0.9", "--trials=1", "--boards=line-3"),
+    *("--epochs=1", "--retrain-epochs=1", "--runs=20", "--interrupt"),
+]
+
+
+@pytest.fixture
+def line_3(home: Path, agent: live.Agent) -> Boards:
+    token = home / "line-3.token"
+    home.mkdir(parents=True)
+    token.write_text(live.TOKEN)
+    token.chmod(0o600)
+    boards = Boards(home / "config" / "boards.toml")
+    boards.add(Board("line-3", "desktop", f"http://127.0.0.1:{agent.port}", token))
+    return boards
+
+
+@pytest.fixture
+def study(line_3: Boards, tmp_path: Path) -> Study:
+    write_dataset(tmp_path / "data", train=6, good=2, bad=2)
+    rates = (CONTROL_RATE, 0.9)
+    return Study("s", tmp_path / "data", "tiny", rates, 1, ("line-3",), epochs=1, retrain_epochs=1, runs=20)
+
+
+def untimed(name: str) -> list[tuple[Any, ...]]:
+    rows = read_study(name).rows
+    return [(row.requested_rate, row.trial, row.board, row.failure, row.auc, row.weights, row.rate) for row in rows]
+
+
+@pytest.mark.timeout(300)
+def test_killed_again_and_again_it_comes_to_the_same(study: Study, home: Path, tmp_path: Path) -> None:
+    """By SIGKILL, at moments between and within its steps; nothing of it is left running, and nothing is done twice."""
+    taught = []
+    for end_after in ("trial-1/rate-0.onnx", "trial-1/rate-0.line-3.scores.json", None):
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "host", "study", "run", f"--data={study.data}", *ASKED],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+            )
+        while process.poll() is None and not (end_after and (study.folder / end_after).exists()):
+            time.sleep(0.02)
+        if end_after:
+            os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == (-signal.SIGKILL if end_after else 0), (tmp_path / "log").read_text()
+        taught.append({path: path.stat().st_mtime_ns for path in study.folder.rglob("*.onnx")})
+    assert all(before.items() <= after.items() for before, after in itertools.pairwise(taught))
+    rows = untimed("s")
+    assert [row[:4] for row in rows] == [(0, 1, "line-3", None), (0.9, 1, "line-3", None)]
+    assert lock.holder(study.folder) is None
+    found = status_of(read_study("s"))
+    assert found.is_done
+    told = Told()
+    run(find_study("s"), Local(1), Store.open(home / "data" / "results.sqlite"), told, interrupt=False)
+    assert told.notes == []  # there is nothing left to do
+    assert untimed("s") == rows
+
+
+def test_what_fails_is_a_row_for_each_measurement_that_it_keeps_from_being_taken(
+    study: Study, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, store = open_study(study, Told()), Store.open(home / "data" / "results.sqlite")
+
+    def all_fail(_folder: Any, tasks: Any, _engine: Any, _progress: Any, _on_done: Any, on_failed: Any) -> None:
+        for task in tasks:
+            on_failed(task, Failure("no memory left", "take fewer", "task_killed"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running.engine_running, "run", all_fail)
+        told = Told()
+        run(opened, Local(1), store, told, interrupt=False)
+        run(opened, Local(1), store, told, interrupt=False)
+    rows = read_study("s").rows
+    assert [(row.requested_rate, row.failure, row.failure_code) for row in rows] == [
+        (0, "no memory left", "task_killed"),
+        (0.9, "no memory left", "task_killed"),
+    ]
+    assert "original: not done: no memory left" in told.notes
+    found = status_of(read_study("s"))
+    assert [line.failed for line in found.lines] == [{"line-3": 1}, {"line-3": 1}]
+    assert not found.is_done
+
+
+def test_a_study_is_opened_once_and_again(study: Study) -> None:
+    opened = open_study(study, Told())
+    assert open_study(study, Told()) == opened == find_study("s") == find_study(None)
+    assert (study.folder / "data").resolve() == study.data
+    with pytest.raises(InputError, match="asks for something else: trials 1 there, 2 here") as caught:
+        open_study(replace(study, trials=2), Told())
+    assert "host study resume s" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"boards": ("line-4",)}, "no board 'line-4'"),
+        ({"data": Path("/nowhere")}, "/nowhere"),
+        ({"rates": (0.0, 0.99999)}, "0.99999"),
+        ({"model": "/nowhere/mine.onnx"}, "mine.onnx"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is(change: dict[str, Any], said: str, study: Study) -> None:
+    with pytest.raises(InputError, match=said):
+        open_study(replace(study, **change), Told())
+    assert not study.folder.exists()
+
+
+def test_other_images_are_not_mixed_in(study: Study, home: Path) -> None:
+    opened = open_study(study, Told())
+    (study.data / "train" / "good" / "000.png").unlink()
+    with pytest.raises(InputError, match="are not those that the study 's' began with"):
+        run(opened, Local(1), Store.open(home / "data" / "results.sqlite"), Told(), interrupt=False)
+
+
+def test_two_at_work_on_one_study(study: Study, home: Path) -> None:
+    opened = open_study(study, Told())
+    with lock.held(study.folder), pytest.raises(InputError, match=f"another process .{os.getpid()}. is at work"):
+        run(opened, Local(1), Store.open(home / "data" / "results.sqlite"), Told(), interrupt=False)
+    assert children() == []
+
+
+def test_the_command_line(study: Study) -> None:
+    done = host("study", "run", "--data", study.data, "--quick", "--epochs", "3")
+    assert (done.exit_code, "--quick has its own --epochs" in done.stderr) == (2, True)
+    done = host("study", "run", "--data", study.data, "--rates", "0.9;0.99")
+    assert (done.exit_code, "is not like 0.9,0.99" in done.stderr) == (2, True)
+    done = host("study", "run")
+    assert (done.exit_code, "the study has no name" in done.stderr) == (3, True)
+    done = host("study", "resume")
+    assert (done.exit_code, "there is no study" in done.stderr) == (3, True)
+    open_study(study, Told())
+    done = host("study", "status", "t")
+    assert (done.exit_code, "there is no study 't'" in done.stderr) == (3, True)
+    done = host("study", "status")
+    assert done.exit_code == 0
+    assert "s: not at work: host study resume s goes on with it" in done.stdout
+    assert "0/1" in done.stdout
+    done = host("study", "show", "s")
+    assert done.exit_code == 0
+    assert "not measured yet" in done.stdout

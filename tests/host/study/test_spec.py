@@ -1,0 +1,101 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host.errors import InputError
+from host.study.spec import CONTROL_RATE, Study, check, differing, folder_of, read_toml, study_of
+
+TOLD: dict[str, Any] = {"name": "line-3", "data": "capsules"}
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    study = study_of(TOLD)
+    assert (study.model, study.trials, study.boards, study.select) == ("small", 3, ("desktop",), "validation")
+    assert study.rates[0] == CONTROL_RATE
+    assert study.data.is_absolute()
+    assert [study.seed_of(trial) for trial in (1, 2, 3)] == [0, 1, 2]
+
+
+@given(st.lists(st.floats(0.001, 0.9999), min_size=1, max_size=9, unique=True))
+def test_rates_ascend_from_the_control(rates: list[float]) -> None:
+    found = study_of({**TOLD, "rates": rates}).rates
+    assert found == (CONTROL_RATE, *sorted(rates))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rate": [0.9]}, "no key 'rate'; did you mean 'rates'"),
+        ({"rates": [99]}, "the rate 99 is not from 0 to below 1; did you mean 0.99"),
+        ({"rates": [0.9, 0.9]}, "a rate is given twice"),
+        ({"rates": [1.0]}, "the rate 1 is not"),
+        ({"rates": [float("nan")]}, "the rate nan is not"),
+        ({"trials": "many"}, "trials: Input should be a valid integer"),
+        ({"select": "best"}, "select: Input should be 'test' or 'validation'"),
+        ({"rates": 0.9}, "rates"),
+    ],
+)
+def test_what_is_no_study(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        study_of({**TOLD, **change})
+
+
+@pytest.mark.parametrize("missing", ["name", "data"])
+def test_what_every_study_has(missing: str) -> None:
+    with pytest.raises(InputError, match=f"has no {missing}"):
+        study_of({key: value for key, value in TOLD.items() if key != missing})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": "../else"}, "is no name for a study"),
+        ({"model": "smal"}, "'smal' is no reference model; did you mean 'small'"),
+        ({"model": "mine.onnx", "own_original": True}, "there is but one original"),
+        ({"trials": 0}, "trials is 0, below 1"),
+        ({"trials": 1001}, "trials is 1001, above 1000"),
+        ({"runs": 1}, "runs is 1, below 2"),
+        ({"retrain_epochs": 0}, "retrain_epochs is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"boards": ["desktop", "desktop"]}, "boards are desktop, desktop"),
+        ({"boards": []}, "boards are none"),
+    ],
+)
+def test_what_cannot_be_done(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        check(study_of({**TOLD, **change}))
+
+
+def test_a_file_names_its_images_from_where_it_lies(tmp_path: Path) -> None:
+    file = tmp_path / "line-3.toml"
+    file.write_text('data = "capsules"\nmodel = "models/mine.onnx"\nrates = [0.9]\n')
+    told = read_toml(file)
+    assert told["name"] == "line-3"
+    assert (told["data"], told["model"]) == (str(tmp_path / "capsules"), str(tmp_path / "models" / "mine.onnx"))
+    file.write_text('data = "capsules"\nmodel = "small"\n')
+    assert read_toml(file)["model"] == "small"
+
+
+@pytest.mark.parametrize("content", [b"rates = [", b"\xff\xfe"])
+def test_a_file_that_is_no_toml(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_bytes(content)
+    with pytest.raises(InputError, match="is no TOML"):
+        read_toml(tmp_path / "study.toml")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_toml(tmp_path / "study.toml")
+
+
+def test_each_has_a_folder(home: Path) -> None:
+    assert folder_of("line-3") == home / "data" / "studies" / "line-3"
+
+
+def test_in_what_two_differ() -> None:
+    one, other = study_of(TOLD), study_of({**TOLD, "trials": 4, "rates": [0.9]})
+    assert differing(one, other) == ["rates", "trials"]
+    assert differing(one, Study(**vars(one))) == []
