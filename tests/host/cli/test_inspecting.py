@@ -4,6 +4,7 @@ from pathlib import Path
 import edge_tpu_files
 import pytest
 import zoo
+from onnx import helper
 from shell import run
 
 
@@ -72,4 +73,32 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path) -> None:
     done = run("inspect", tmp_path)
     assert done.exit_code == 3
-    assert "is a directory" in done.stderr
+    assert "is a folder without a converted model" in done.stderr
+
+
+def test_a_folder_of_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model in it."""
+    monkeypatch.setenv("BOARDFIT_HOME", str(tmp_path / "home"))
+    path, out = zoo.save(zoo.autoencoder(), tmp_path), tmp_path / "out"
+    assert run("convert", "--board", "desktop", path, "-o", out).exit_code == 0
+    shown = words(run("inspect", out).stdout)
+    assert f"{out}/model.onnx: ONNX opset 13" in shown
+    assert "Multiply-adds of a run 49,152" in shown
+
+
+def test_what_is_not_counted_is_not_known(tmp_path: Path) -> None:
+    node = helper.make_node("Einsum", ["x", "x"], ["y"], equation="ij,jk->ik")
+    made = zoo.model([node], [zoo.tensor("x", (4, 4))], [zoo.tensor("y", (4, 4))])
+    shown = words(run("inspect", zoo.save(made, tmp_path)).stdout)
+    assert "Multiply-adds of a run not known" in shown
+    assert "Einsum 1 0 not known" in shown
+    assert "note: multiply-adds of Einsum are not counted" in shown
+
+
+def test_an_image(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n and so on")
+    done = run("inspect", path)
+    assert done.exit_code == 3
+    assert "it is an image (PNG)" in done.stderr
+    assert "host infer" in done.stderr
