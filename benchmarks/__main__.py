@@ -13,6 +13,8 @@ from benchmarks import (
     concurrent_clients,
     coral_cache,
     fidelity,
+    honest_auc,
+    honest_intervals,
     impossible_model,
     infer_overhead,
     training_speed,
@@ -28,6 +30,8 @@ SCRIPTS = (
     training_speed,
     impossible_model,
     coral_cache,
+    honest_intervals,
+    honest_auc,
 )
 
 
