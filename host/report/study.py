@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from contract.results import BenchRow
 from host.choosing.ratios import of_trials
+from host.report.flags import flags_in_words, remedies
 from host.report.layout import Notes, add_row, apart, table, text
 from host.report.records import rows_as_json
 from host.report.values import BYTES_PER_MIB, bare, percent
 from host.statistics import trial_interval
-from host.study.spec import CONTROL_RATE
+from host.study.spec import CONTROL_RATE, QUICK
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -29,6 +30,7 @@ _RATIOS = ("Faster", "Fewer weights", "Fewer MACs")
 _INTERVAL = "\u00b1: half of the 95 % interval over trials (Student's t); without it there was one trial"
 _NOTE = "faster, fewer: than the control of the same board, by so many times; `host choose` has the interval"
 _OPTIMISTIC = "epochs were chosen by the test images: the AUCs are flattered"
+_QUICK = "retrained for so few epochs (--quick), the AUCs say little"
 
 
 def status_table(status: "Status") -> "Group":
@@ -53,9 +55,9 @@ def status_table(status: "Status") -> "Group":
 def _for(seconds: float) -> str:
     """So long, as it is said."""
     minutes = round(seconds / 60)
-    if minutes < 2:  # noqa: PLR2004
+    if minutes < 2:
         return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"  # noqa: PLR2004
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
 
 def _counted(line: "Line", board: str, trials: int) -> str:
@@ -74,7 +76,11 @@ def study_table(results: "StudyResults") -> "Group":
     study = results.study
     title = f"{study.name}: {study.model} on {study.data}, trials {study.trials}"
     parts: list[RenderableType] = [text(title, "bold"), *(_board_table(results, board) for board in study.boards)]
-    notes = [_INTERVAL, _NOTE, *([_OPTIMISTIC] if any(each.optimistic for each in results.taught.values()) else [])]
+    notes = [_INTERVAL, _NOTE]
+    if any(each.optimistic for each in results.taught.values()):
+        notes.append(_OPTIMISTIC)
+    if study.retrain_epochs <= QUICK["retrain_epochs"]:
+        notes.append(_QUICK)
     return Group(*apart(parts), text(""), *(text(note) for note in notes))
 
 
@@ -87,12 +93,17 @@ def _board_table(results: "StudyResults", board: str) -> "Group":
     for rate, rows in by_rate.items():
         ran, failed = _ran(rows), [row for row in rows if row.failure is not None]
         reasons = dict.fromkeys(f"{row.failure} ({row.failure_code})" for row in failed)
+        reasons |= dict.fromkeys(f"{flags_in_words(row)}: see below" for row in ran if row.flags)
         mark = " ".join(notes.mark(reason) for reason in reasons)
-        cells = [_cell(ran, key) for key in _COLUMNS] if ran else ["n/a" for _ in _COLUMNS]
+        cells = [_cell(rows if key == "weights" else ran, key) for key in _COLUMNS]
         if not rows:
             mark = notes.mark("not measured yet")
         add_row(shown, f"{percent(rate)} {mark}".strip(), *cells, *_ratios(control, ran))
-    return Group(text(board, "bold"), shown, *notes.lines())
+    return Group(text(board, "bold"), shown, *notes.lines(), *(text(line) for line in remedies(_of(by_rate))))
+
+
+def _of(by_rate: dict[float, list[BenchRow]]) -> list[BenchRow]:
+    return [row for rows in by_rate.values() for row in rows]
 
 
 def _rows_of(results: "StudyResults", board: str, rate: float) -> list[BenchRow]:
