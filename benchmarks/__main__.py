@@ -1,7 +1,7 @@
 """Runs every benchmark, and ends with 1 where one of them missed its bar.
 
-But for `benchmarks.accuracy`, which takes an hour by itself, `benchmarks.tflite_vs_onnx2tf`, which installs 3.3 GB
-first, and `benchmarks.gpu`.
+But for `benchmarks.accuracy`, `benchmarks.study_killed` and `benchmarks.study_on_ray`, which take an hour each by
+themselves, `benchmarks.tflite_vs_onnx2tf`, which installs 3.3 GB first, and `benchmarks.gpu`.
 """
 
 import sys

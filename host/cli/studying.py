@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from host.engine.engine import Engine
     from host.study.records import Opened
 
-_LISTS = ("rates", "boards")
 _WHERE = (
     click.option("--processes", type=click.IntRange(1), help="At a time on this machine. Default: one for each core."),
     click.option(
@@ -52,7 +51,12 @@ def study() -> None:
 @study.command()
 @click.argument("file", required=False, metavar="[STUDY.toml]", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--name", help="Default: that of STUDY.toml, else of the images' folder.")
-@click.option("--data", metavar="DIR", type=options.FOLDER, help="A data set in MVTec AD's layout.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=options.FOLDER,
+    help="In MVTec AD's layout; for a model that reconstructs nothing, any images.",
+)
 @click.option("--model", metavar="MODEL", help="tiny, small, medium or large, trained here; or an .onnx file.")
 @click.option(
     "--rates", metavar="R,R,...", callback=_list, help="Default: 0.5 to 0.999. 0, the control, is always there."
@@ -90,17 +94,19 @@ def run(
     A study is a STUDY.toml, with the names of these options as its keys, or the options alone; an option goes before
     the file. Interrupted, `host study resume` goes on with it.
     """
-    from host.study.spec import QUICK, read_toml, study_of
+    from host.study.opening import with_free_name
+    from host.study.spec import QUICK, name_of, read_toml, study_of
 
     for key in QUICK:
         if quick and context.get_parameter_source(key) is not ParameterSource.DEFAULT:
             raise click.UsageError(f"--quick has its own --{key.replace('_', '-')}: leave one of them out")
     told: dict[str, Any] = read_toml(file) if file else {}
     told |= {key: value for key, value in given.items() if value is not None} | (QUICK if quick else {})
-    if "name" not in told and "data" in told:
-        told["name"] = Path(told["data"]).resolve().name
+    is_named = "name" in told
+    if not is_named and (after := file.with_suffix("") if file else told.get("data")):
+        told["name"] = name_of(Path(after).resolve())
     asked = study_of(told)
-    _go(None, asked, processes, ray_address, interrupt, as_json)
+    _go(None, asked if is_named else with_free_name(asked), processes, ray_address, interrupt, as_json)
 
 
 @study.command()
@@ -143,7 +149,8 @@ def _go(
     as_json: bool,
 ) -> None:
     from host.progress import shown
-    from host.study.running import default_processes, open_study
+    from host.study.opening import open_study
+    from host.study.running import default_processes
     from host.study.running import run as run_all
 
     with shown() as progress:

@@ -6,12 +6,13 @@ A control may come late: one that failed because of its board is measured by a l
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from contract.results import BenchRow
+from contract.results import DOES_NOT_RUN, BenchRow
 from host.study.spec import CONTROL_RATE
 
 if TYPE_CHECKING:
     from host.store import Store
 
+NO_AUC = "the model reconstructs no image, or the images are no data set in MVTec AD's layout"
 LOST = {"auc_drop": "auc", "float_auc_drop": "float_auc"}
 
 
@@ -33,9 +34,13 @@ def completed(rows: Sequence[BenchRow]) -> Iterator[BenchRow]:
 
 
 def _with_drop(row: BenchRow, key: str, auc: str, control: BenchRow | None) -> BenchRow:
-    """A row that has no AUC itself says why already."""
+    """Or with the reason why there is none."""
     above, own = None if control is None else getattr(control, auc), getattr(row, auc)
+    if control is not None and control.failure_code in DOES_NOT_RUN:
+        above = control.float_auc  # too large for the board: what is lost is lost of its float form
     unmet = {each: reason for each, reason in row.unmet.items() if each != key}
+    if own is None and row.failure is None:
+        unmet[auc] = NO_AUC
     if own is not None and above is None:
         reason = "not measured yet" if control is None else control.failure or "no score there"
         unmet[key] = f"the control has no AUC on {row.board}: {reason}"

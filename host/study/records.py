@@ -32,11 +32,12 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True)
 class Opened:
-    """A study that was begun; `data_sha256` of the images' files and their names."""
+    """A study that was begun; `data_sha256` of the images' files and their names, `model_sha256` of the user's own."""
 
     study: Study
     data_sha256: str
     created_at: datetime
+    model_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,58 +1,31 @@
-"""A study from beginning to end: its folder, its tasks on an engine, a row for whatever could not be done."""
+"""A study from beginning to end: its tasks on an engine, a row for whatever could not be done."""
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from contract.results import BenchRow
-from host import disk, places, teaching
-from host.boards import Boards
+from host import teaching
+from host.deploying import NEEDS_BOARD, TAKEN
 from host.engine import lock
 from host.engine import running as engine_running
 from host.engine.engine import Engine
 from host.engine.local import Local
 from host.engine.task import Failure, Task
-from host.errors import HostError, InputError, UnknownBoardError, as_input_error
+from host.errors import HostError, InputError, as_input_error
 from host.progress import Progress
 from host.reproduction.records import digest
-from host.source import read_source
 from host.store import Store
-from host.study import drops, records, spec
+from host.study import drops, records
 from host.study.measure import failed_row, is_final
-from host.study.plan import TEACH, Step, tasks_of
+from host.study.plan import TEACH, Step, steps_of, tasks_of
 from host.study.records import OnBoard, Opened, Taught, on_board_path, original_path, taught_path
 from host.study.spec import Study
 from host.study.status import here
 from host.study.timing import Timed
 
-
-def open_study(study: Study, progress: Progress) -> Opened:
-    """Its folder, made where there is none. InputError where it cannot be done, or is another study's already."""
-    with as_input_error():
-        spec.check(study)
-    path = study.folder / records.STUDY_FILE
-    if path.is_file():
-        return _the_same(study, records.read(Opened, path))
-    for board in study.boards:
-        _boards().get(board)  # one that is there no more when its turn comes is a row, a misspelt one is not
-    _check_data(study)
-    with as_input_error():
-        model = None if study.trains_original else read_source(Path(study.model), {}, progress.stage)[0].model
-        _check_floor(study, model, progress)
-    progress.stage("reading the images' names")
-    opened = Opened(study, digest(study.data), datetime.now(UTC))
-    try:
-        study.folder.mkdir(parents=True, exist_ok=True)
-        link = study.folder / records.DATA
-        link.unlink(missing_ok=True)
-        link.symlink_to(study.data)
-        if model is not None:
-            disk.replace(study.folder / records.MODEL, model)
-        records.write(path, opened)
-    except OSError as error:
-        raise InputError(f"{study.folder} cannot be written: {error.strerror}", "make room there") from error
-    return opened
+RECENT_TRAFFIC = "recent_traffic"
+"""An agent's error: its board is in use, and a bench was not told to interrupt that."""
 
 
 def run(opened: Opened, engine: Engine, store: Store, progress: Progress, *, interrupt: bool) -> None:
@@ -69,7 +42,7 @@ def run(opened: Opened, engine: Engine, store: Store, progress: Progress, *, int
                 f"the images in {study.data} are not those that the study {study.name!r} began with",
                 "bring them back, or begin another study: --name",
             )
-        _forget_failures(study, store)
+        _forget_unmeasured(opened, store)
         drops.complete(store, study.name)
         tasks = tasks_of(study, here(study), interrupt=interrupt)
         if isinstance(engine, Local) and any(
@@ -86,6 +59,19 @@ def run(opened: Opened, engine: Engine, store: Store, progress: Progress, *, int
             _on_done(tasks, study, store, progress),
             _on_failed(tasks, study, store, progress),
         )
+    _tell_failures(study, store, progress)
+
+
+def _tell_failures(study: Study, store: Store, progress: Progress) -> None:
+    """What another try may measure, and how."""
+    failed = [row for row in store.rows(study=study.name) if not is_final(row)]
+    if not failed:
+        return
+    served = any(row.failure_code in (RECENT_TRAFFIC, NEEDS_BOARD, TAKEN) for row in failed)
+    progress.note(
+        f"{len(failed)} measurements have failed: host study resume {study.name} tries them again"
+        + (", with --interrupt also on boards that serve others" if served else "")
+    )
 
 
 def _on_done(
@@ -113,56 +99,23 @@ def _on_failed(
     return on_failed
 
 
-def _forget_failures(study: Study, store: Store) -> None:
-    """What was wrong with a board may be mended by now: its rows are measured anew, and replaced."""
-    for row in store.rows(study=study.name):
-        if not is_final(row) and row.requested_rate is not None:
-            on_board_path(study.folder, row.trial, row.requested_rate, row.board).unlink(missing_ok=True)
-
-
-def _the_same(study: Study, opened: Opened) -> Opened:
-    if differ := spec.differing(study, opened.study):
-        what = ", ".join(f"{key} {getattr(opened.study, key)} there, {getattr(study, key)} here" for key in differ)
+def _forget_unmeasured(opened: Opened, store: Store) -> None:
+    """Records whose rows are not there, or only say what was wrong with a board: it is measured anew, and its row
+    replaced. InputError where there are rows of another study of this name, whose folder is gone.
+    """
+    study, rows = opened.study, store.rows(study=opened.study.name)
+    if any(row.measured_at < opened.created_at for row in rows):
         raise InputError(
-            f"there is a study {study.name!r} that asks for something else: {what}",
-            f"host study resume {study.name}, or take another --name",
+            f"{store.name} has rows of another study {study.name!r}, from before this one was begun",
+            "begin it under another --name",
             "other_study",
         )
-    return opened
-
-
-def _check_data(study: Study) -> None:
-    from compression.data.mvtec import read_dataset
-
-    if study.trains_original or (study.data / "train").is_dir():
-        with as_input_error():
-            read_dataset(study.data)
-    elif not study.data.is_dir():
-        raise InputError(f"{study.data} is no folder of images", "name one with --data")
-
-
-def _check_floor(study: Study, model: bytes | None, progress: Progress) -> None:
-    """BelowFloorError now, rather than when the original has been trained."""
-    import numpy as np
-    import onnx
-
-    from compression.autoencoder import COLOURS, SPECS, reference_model
-    from compression.compress import compress
-
-    highest = max(study.rates)
-    if highest == spec.CONTROL_RATE:
-        return
-    progress.stage("choosing ranks")
-    if model is None:
-        size = SPECS[study.model].size
-        original = reference_model(SPECS[study.model], np.full((2, COLOURS, size, size), 0.5, np.float32), seed=0)
-    else:
-        original = onnx.load_model_from_string(model)
-    compress(original, highest)
-
-
-def _boards() -> Boards:
-    return Boards(places.config_dir() / "boards.toml")
+    final = {row.id for row in rows if is_final(row)}
+    for step in steps_of(study):
+        if step.trial is not None and step.rate is not None and step.board is not None:
+            path = on_board_path(study.folder, step.trial, step.rate, step.board)
+            if path.is_file() and records.read(OnBoard, path).row not in final:
+                path.unlink()
 
 
 def _told(folder: Path, study: Study, step: Step, store: Store) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from compression.training.recipe import Precision, Select
+from contract.api import MAX_RUNS
 from contract.manifest import MODEL_NAME
 from host import places
 from host.errors import InputError
@@ -96,7 +97,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {error.strerror}", "name a study.toml") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no TOML: {error}", "see the README's example of a study.toml") from error
-    told.setdefault("name", path.stem)
     for key in ("data", "model"):
         value = told.get(key)
         if isinstance(value, str) and (key == "data" or value.endswith(".onnx")):
@@ -119,10 +119,16 @@ def study_of(told: Mapping[str, Any]) -> Study:
         if key not in told:
             raise InputError(f"the study has no {key}", f"say --{key}, or write it into study.toml")
     try:
-        study = TypeAdapter(Study).validate_python(dict(told))
+        study = TypeAdapter(Study).validate_json(json.dumps(told, default=str), strict=True)
     except ValidationError as error:
         raise InputError(f"the study's {first_problem(error)}", "see `host study run --help`") from error
-    return replace(study, data=study.data.expanduser().absolute(), rates=_rates(study.rates))
+    model = study.model if study.trains_original else str(Path(study.model).expanduser().absolute())
+    return replace(study, data=study.data.expanduser().absolute(), model=model, rates=_rates(study.rates))
+
+
+def name_of(path: Path) -> str:
+    """For a study that has no name: after its file or its images."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.name).strip("-._")[:60] or "study"
 
 
 def check(study: Study) -> None:
@@ -142,8 +148,12 @@ def check(study: Study) -> None:
     for key, bound in least.items():
         if getattr(study, key) < bound:
             raise InputError(f"{key} is {getattr(study, key)}, below {bound}", f"give {bound} or more")
-    if study.trials > MOST_TRIALS:
-        raise InputError(f"trials is {study.trials}, above {MOST_TRIALS}", "take fewer")
+    for key, most in {"learning_rate": 1.0, "factor_learning_rate": 1.0, "weight_decay": 100.0}.items():
+        if not 0 <= getattr(study, key) <= most:
+            raise InputError(f"{key} is {getattr(study, key)}, not from 0 to {most:g}", "leave it out for the default")
+    for key, bound in {"trials": MOST_TRIALS, "runs": MAX_RUNS}.items():
+        if getattr(study, key) > bound:
+            raise InputError(f"{key} is {getattr(study, key)}, above {bound}", "take fewer")
     if not study.boards or len(set(study.boards)) < len(study.boards):
         raise InputError(f"boards are {', '.join(study.boards) or 'none'}", "name each once, e.g. --boards desktop")
 
@@ -154,7 +164,7 @@ def _rates(rates: tuple[float, ...]) -> tuple[float, ...]:
         if not 0 <= rate < 1:
             percent = f"; did you mean {rate / 100:g}?" if 1 <= rate < 100 else ""
             raise InputError(f"the rate {rate:g} is not from 0 to below 1{percent}", "0.99 leaves one weight in 100")
-    if len(set(rates)) < len(rates):
+    if len({f"{rate:g}" for rate in rates}) < len(rates):  # as files are named
         raise InputError(f"a rate is given twice: {', '.join(f'{rate:g}' for rate in rates)}", "give each once")
     return tuple(sorted({CONTROL_RATE, *rates}))
 

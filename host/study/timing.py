@@ -9,6 +9,7 @@ Neither says that anything is done: they may be lost.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +118,8 @@ class Left:
 
 
 def _write(path: Path, told: Mapping[str, float]) -> None:
-    disk.replace(path, json.dumps(told).encode(), durable=False)
+    with suppress(OSError):
+        disk.replace(path, json.dumps(told).encode(), durable=False)
 
 
 def _read(path: Path) -> dict[str, float]:

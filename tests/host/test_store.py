@@ -505,3 +505,45 @@ def test_no_password_is_shown() -> None:
         Store.open("nosuchdatabase://user:secret@host/name")
     assert "host/name" in caught.value.message
     assert "secret" not in caught.value.message
+
+
+# Of studies
+
+
+def of_study(make_row: RowMaker, number: int, **changes: Any) -> BenchRow:
+    """`number` makes its id; trial 1, unless it is changed."""
+    told = {"study": "s", "requested_rate": 0.9, "own_original": False, "trial": 1}
+    return make_row(number).model_copy(update={**told, **changes})
+
+
+def test_another_try_of_a_study_takes_the_place_of_the_one_before(
+    store: Store, make_row: RowMaker, failed_row: RowMaker, samples_ns: Samples, path: Path
+) -> None:
+    others = [
+        of_study(make_row, 2, board="coral"),
+        of_study(make_row, 3, requested_rate=0.5),
+        of_study(make_row, 4, trial=2),
+        of_study(make_row, 5, study="t"),
+        make_row(6).model_copy(update={"trial": 1}),
+    ]
+    store.add(of_study(make_row, 1), samples_ns)
+    for each in others:
+        store.add(each)
+    again = of_study(failed_row, 7)
+    store.add(again)
+    assert {row.id for row in store.rows()} == {again.id, *(row.id for row in others)}
+    assert sql(path, "select count(*) from bench_samples") == [(0,)]
+    assert {row.id for row in store.rows(study="s", board="desktop")} == {again.id, others[1].id, others[2].id}
+    assert [row.id for row in store.rows(study="t")] == [others[3].id]
+
+
+def test_a_row_is_said_anew(store: Store, make_row: RowMaker, samples_ns: Samples) -> None:
+    row, other = make_row(1), make_row(2)
+    store.add(row, samples_ns)
+    store.add(other)
+    said = row.model_copy(update={"auc_drop": 0.01, "unmet": {}})
+    store.replace(said)
+    assert (store.get(row.id), store.get(other.id)) == (said, other)
+    assert (store.samples(row.id) == samples_ns).all()
+    with pytest.raises(UnknownRowError):
+        store.replace(make_row(3))

@@ -7,31 +7,40 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import live
+import onnx
 import pytest
 from running import children
 from shell import run as host
 from told import Told
 
+from compression.compress import compress
 from compression.data.capsule import write_dataset
 from host.boards import Board, Boards
 from host.engine import lock
-from host.engine.local import Local
-from host.engine.task import Failure
+from host.engine.local import Local, LocalWork
+from host.engine.task import Failure, Task
 from host.errors import InputError
 from host.store import Store
-from host.study import running
+from host.study import records, running
+from host.study.opening import open_study, with_free_name
+from host.study.plan import steps_of
+from host.study.records import OnBoard
 from host.study.results import find_study, read_study
-from host.study.running import open_study, run
+from host.study.running import run
 from host.study.spec import CONTROL_RATE, Study
 from host.study.status import status_of
+from host.study.teach import teach
+
+from ..conftest import RowMaker
 
 ASKED = [
     *("--name=s", "--model=tiny", "--rates=0.9", "--trials=1", "--boards=line-3"),
-    *("--epochs=1", "--retrain-epochs=1", "--runs=20", "--interrupt"),
+    *("--epochs=2", "--retrain-epochs=1", "--runs=20", "--interrupt"),
 ]
 
 
@@ -50,7 +59,7 @@ def line_3(home: Path, agent: live.Agent) -> Boards:
 def study(line_3: Boards, tmp_path: Path) -> Study:
     write_dataset(tmp_path / "data", train=6, good=2, bad=2)
     rates = (CONTROL_RATE, 0.9)
-    return Study("s", tmp_path / "data", "tiny", rates, 1, ("line-3",), epochs=1, retrain_epochs=1, runs=20)
+    return Study("s", tmp_path / "data", "tiny", rates, 1, ("line-3",), epochs=2, retrain_epochs=1, runs=20)
 
 
 def untimed(name: str) -> list[tuple[Any, ...]]:
@@ -86,6 +95,24 @@ def test_killed_again_and_again_it_comes_to_the_same(study: Study, home: Path, t
     run(find_study("s"), Local(1), Store.open(home / "data" / "results.sqlite"), told, interrupt=False)
     assert told.notes == []  # there is nothing left to do
     assert untimed("s") == rows
+    assert _taught(study.folder) == _taught_alone(study, tmp_path / "alone")
+
+
+def _taught(folder: Path) -> dict[str, bytes]:
+    """Models and their records."""
+    models = list(folder.rglob("*.onnx"))
+    paths = [*models, *(path.with_suffix(".json") for path in models)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def _taught_alone(study: Study, folder: Path) -> dict[str, bytes]:
+    """Without a disturbance, in this process."""
+    folder.mkdir()
+    (folder / records.DATA).symlink_to(study.data)
+    for step in steps_of(study):
+        if step.board is None:
+            teach(folder, study, step, Told())
+    return _taught(folder)
 
 
 def test_what_fails_is_a_row_for_each_measurement_that_it_keeps_from_being_taken(
@@ -135,6 +162,56 @@ def test_what_cannot_be_done_is_told_before_anything_is(change: dict[str, Any], 
     with pytest.raises(InputError, match=said):
         open_study(replace(study, **change), Told())
     assert not study.folder.exists()
+
+
+def test_a_default_name_is_that_of_no_other_study(study: Study) -> None:
+    assert with_free_name(study) == study
+    open_study(study, Told())
+    assert with_free_name(study) == study
+    other = replace(study, trials=2)
+    assert with_free_name(other) == replace(other, name="s-2")
+
+
+def test_a_record_without_its_row_is_measured_anew(study: Study, home: Path, make_row: RowMaker) -> None:
+    """The results may be another database than they were."""
+    opened, store = open_study(study, Told()), Store.open(home / "data" / "results.sqlite")
+    row = make_row(1, study="s", board="line-3", requested_rate=0.9, measured_at=datetime.now(UTC))
+    store.add(row)
+    paths = {rate: records.on_board_path(study.folder, 1, rate, "line-3") for rate in study.rates}
+    for rate, row_id in ((CONTROL_RATE, "gone0000"), (0.9, row.id)):
+        records.write(paths[rate], OnBoard("line-3", 1, rate, row_id, None, None))
+    with pytest.raises(KeyboardInterrupt):
+        run(opened, Interrupting(), store, Told(), interrupt=False)
+    assert [path.exists() for path in paths.values()] == [False, True]
+
+
+def test_rows_of_an_older_study_of_this_name(study: Study, home: Path, make_row: RowMaker) -> None:
+    store = Store.open(home / "data" / "results.sqlite")
+    store.add(make_row(1, study="s", board="line-3", requested_rate=0.9))
+    with pytest.raises(InputError, match="has rows of another study 's'"):
+        run(open_study(study, Told()), Local(1), store, Told(), interrupt=False)
+
+
+class Interrupting(Local):
+    """Begins nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def start(self, folder: Path, task: Task) -> LocalWork:
+        raise KeyboardInterrupt
+
+
+def test_a_model_that_is_compressed_already(study: Study, untrained: Path, tmp_path: Path) -> None:
+    path = tmp_path / "half.onnx"
+    onnx.save(compress(onnx.load(untrained), 0.5).model, path)
+    half = replace(study, model=str(path))
+    with pytest.raises(InputError, match=r"has a rate of 0\.5 already, 0\.3 is no more"):
+        open_study(replace(half, rates=(CONTROL_RATE, 0.3, 0.9)), Told())
+    assert open_study(half, Told()).study.rates == (CONTROL_RATE, 0.9)
+    path.write_bytes(untrained.read_bytes())
+    with pytest.raises(InputError, match="is another model than the study 's' began with"):
+        open_study(half, Told())
 
 
 def test_other_images_are_not_mixed_in(study: Study, home: Path) -> None:

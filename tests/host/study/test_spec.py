@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.errors import InputError
-from host.study.spec import CONTROL_RATE, Study, check, differing, folder_of, read_toml, study_of
+from host.study.spec import CONTROL_RATE, Study, check, differing, folder_of, name_of, read_toml, study_of
 
 TOLD: dict[str, Any] = {"name": "line-3", "data": "capsules"}
 
@@ -19,7 +19,7 @@ def test_what_is_left_out_has_its_default() -> None:
     assert [study.seed_of(trial) for trial in (1, 2, 3)] == [0, 1, 2]
 
 
-@given(st.lists(st.floats(0.001, 0.9999), min_size=1, max_size=9, unique=True))
+@given(st.lists(st.floats(0.001, 0.9999), min_size=1, max_size=9, unique_by="{:g}".format))
 def test_rates_ascend_from_the_control(rates: list[float]) -> None:
     found = study_of({**TOLD, "rates": rates}).rates
     assert found == (CONTROL_RATE, *sorted(rates))
@@ -34,6 +34,9 @@ def test_rates_ascend_from_the_control(rates: list[float]) -> None:
         ({"rates": [1.0]}, "the rate 1 is not"),
         ({"rates": [float("nan")]}, "the rate nan is not"),
         ({"trials": "many"}, "trials: Input should be a valid integer"),
+        ({"trials": "3"}, "trials: Input should be a valid integer"),
+        ({"own_original": 1}, "own_original: Input should be a valid boolean"),
+        ({"boards": "desktop"}, "boards: Input should be a valid array"),
         ({"select": "best"}, "select: Input should be 'test' or 'validation'"),
         ({"rates": 0.9}, "rates"),
     ],
@@ -58,6 +61,8 @@ def test_what_every_study_has(missing: str) -> None:
         ({"trials": 0}, "trials is 0, below 1"),
         ({"trials": 1001}, "trials is 1001, above 1000"),
         ({"runs": 1}, "runs is 1, below 2"),
+        ({"runs": 2_000_000}, "runs is 2000000, above 1000000"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0, not from 0 to 1"),
         ({"retrain_epochs": 0}, "retrain_epochs is 0"),
         ({"seed": -1}, "seed is -1"),
         ({"boards": ["desktop", "desktop"]}, "boards are desktop, desktop"),
@@ -73,7 +78,8 @@ def test_a_file_names_its_images_from_where_it_lies(tmp_path: Path) -> None:
     file = tmp_path / "line-3.toml"
     file.write_text('data = "capsules"\nmodel = "models/mine.onnx"\nrates = [0.9]\n')
     told = read_toml(file)
-    assert told["name"] == "line-3"
+    assert "name" not in told
+    assert name_of(file.with_suffix("")) == "line-3"
     assert (told["data"], told["model"]) == (str(tmp_path / "capsules"), str(tmp_path / "models" / "mine.onnx"))
     file.write_text('data = "capsules"\nmodel = "small"\n')
     assert read_toml(file)["model"] == "small"
@@ -89,6 +95,11 @@ def test_a_file_that_is_no_toml(content: bytes, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_toml(tmp_path / "study.toml")
+
+
+@pytest.mark.parametrize("name", ["capsules", "my images (new)", "カプセル", "..", "x" * 99, "-a-", "a.b_c"])
+def test_a_name_after_its_images_is_one(name: str) -> None:
+    folder_of(name_of(Path("/data") / name))
 
 
 def test_each_has_a_folder(home: Path) -> None:

@@ -91,3 +91,24 @@ def test_a_record_of_another_version_is_told(taught_folder: Path, tmp_path: Path
     path.write_text('{"trial": 1}')
     with pytest.raises(InputError, match="is no record of this version"):
         records.read(Taught, path)
+
+
+def test_images_without_labels_give_no_score(untrained: Path, capsules: Path, tmp_path: Path) -> None:
+    """The compressed model learns to do as the original does, which has nothing to learn itself."""
+    study = Study("s", capsules / "train" / "good", str(untrained), (CONTROL_RATE, 0.5), retrain_epochs=1)
+    (tmp_path / records.DATA).symlink_to(study.data)
+    shutil.copy(untrained, tmp_path / records.MODEL)
+    for step in (Step(None), Step(1, CONTROL_RATE), Step(1, 0.5)):
+        teach(tmp_path, study, step, Told())
+    original, control, half = (
+        records.read(Taught, path)
+        for path in (original_path(tmp_path, None), *(taught_path(tmp_path, 1, rate) for rate in study.rates))
+    )
+    assert (original.scores, control.scores, half.scores) == (None, None, None)
+    assert (control.epochs, half.epochs) == (None, 1)
+    assert (control.weights, half.rate) == (original.weights, pytest.approx(0.5, abs=0.01))
+    weights = [
+        {each.name: each.raw_data for each in onnx.load(model_path(path)).graph.initializer}
+        for path in (original_path(tmp_path, None), taught_path(tmp_path, 1, CONTROL_RATE))
+    ]
+    assert weights[0] == weights[1]
