@@ -67,7 +67,7 @@ def test_a_converted_folder(untrained: Path, capsules: Path, tmp_path: Path) -> 
         for model in (untrained, tmp_path / "out")
     )
     assert converted["images"] == whole["images"]
-    assert converted["model"] == whole["model"]
+    assert converted["model"] == {**whole["model"], "name": f"{tmp_path / 'out' / 'model.onnx'}, fp32 of capsules.onnx"}
 
 
 def test_options_of_the_conversion(capsules: Path, tmp_path: Path) -> None:
