@@ -50,8 +50,10 @@ test: $(VENV)/.dev
 	$(BIN)/python tests/environments.py
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-of-boards test-of-hosts
 
-# Two halves beside each other. One BLAS thread: with more, they would wait for each other.
-OF_BOARDS := tests/agent tests/conformance tests/contract tests/converters tests/deploy tests/tensorrt_stand_in
+# Two halves beside each other, of about the same length: compression goes with the boards for that alone. One BLAS
+# thread: with more, they would wait for each other.
+OF_BOARDS := tests/agent tests/compression tests/conformance tests/contract tests/converters tests/deploy tests/gpu \
+  tests/inspection tests/tensorrt_stand_in
 test-of-boards:
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest $(OF_BOARDS)
 test-of-hosts:
