@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import live
 import pytest
 from told import Told
 
 from compression.autoencoder import SPECS, AutoencoderSpec
+from host.boards import Board, Boards
 from host.study import records
 from host.study.plan import steps_of
 from host.study.records import Opened
@@ -44,3 +46,15 @@ def taught_folder(toy_study: Study, tmp_path_factory: pytest.TempPathFactory) ->
             if step.board is None:
                 teach(folder, toy_study, step, Told())
     return folder
+
+
+@pytest.fixture
+def boards(home: Path, agent: live.Agent) -> Boards:
+    """Of a user whose board `line-3` is the agent in this process."""
+    token = home / "line-3.token"
+    home.mkdir(parents=True)
+    token.write_text(live.TOKEN)
+    token.chmod(0o600)
+    found = Boards(home / "config" / "boards.toml")
+    found.add(Board("line-3", "desktop", f"http://127.0.0.1:{agent.port}", token))
+    return found

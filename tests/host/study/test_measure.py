@@ -18,17 +18,6 @@ from host.study.spec import CONTROL_RATE, Study
 
 
 @pytest.fixture
-def boards(home: Path, agent: live.Agent) -> Boards:
-    token = home / "line-3.token"
-    home.mkdir(parents=True)
-    token.write_text(live.TOKEN)
-    token.chmod(0o600)
-    found = Boards(home / "config" / "boards.toml")
-    found.add(Board("line-3", "desktop", f"http://127.0.0.1:{agent.port}", token))
-    return found
-
-
-@pytest.fixture
 def folder(taught_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(taught_folder, tmp_path / "study", symlinks=True))
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import live
 import onnx
 import pytest
 from running import children
@@ -20,7 +19,7 @@ from told import Told
 
 from compression.compress import compress
 from compression.data.capsule import write_dataset
-from host.boards import Board, Boards
+from host.boards import Boards
 from host.engine import lock
 from host.engine.local import Local, LocalWork
 from host.engine.task import Failure, Task
@@ -45,18 +44,7 @@ ASKED = [
 
 
 @pytest.fixture
-def line_3(home: Path, agent: live.Agent) -> Boards:
-    token = home / "line-3.token"
-    home.mkdir(parents=True)
-    token.write_text(live.TOKEN)
-    token.chmod(0o600)
-    boards = Boards(home / "config" / "boards.toml")
-    boards.add(Board("line-3", "desktop", f"http://127.0.0.1:{agent.port}", token))
-    return boards
-
-
-@pytest.fixture
-def study(line_3: Boards, tmp_path: Path) -> Study:
+def study(boards: Boards, tmp_path: Path) -> Study:
     write_dataset(tmp_path / "data", train=6, good=2, bad=2)
     rates = (CONTROL_RATE, 0.9)
     return Study("s", tmp_path / "data", "tiny", rates, 1, ("line-3",), epochs=2, retrain_epochs=1, runs=20)
