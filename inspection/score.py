@@ -198,7 +198,14 @@ def decide(image_score: float, threshold: float | None) -> Decision:
 
 
 def render_map(anomaly: FloatMap, upper: float | None = None) -> bytes:
-    """PNG file (8-bit palette, H x W) of an anomaly map: 0 is black, `upper` and above pale yellow, linear between.
+    """PNG file of `picture_of(anomaly, upper)`."""
+    file = io.BytesIO()
+    picture_of(anomaly, upper).save(file, "PNG")
+    return file.getvalue()
+
+
+def picture_of(anomaly: FloatMap, upper: float | None = None) -> Image.Image:
+    """An anomaly map (8-bit palette, H x W): 0 is black, `upper` and above pale yellow, linear between.
 
     `upper` defaults to the map's maximum. Give one value, e.g. twice the threshold, to compare pictures.
     """
@@ -206,9 +213,7 @@ def render_map(anomaly: FloatMap, upper: float | None = None) -> bytes:
     scaled = anomaly / top if top > 0 else np.zeros_like(anomaly)
     picture = Image.fromarray((scaled.clip(0, 1) * 255).round().astype(np.uint8))
     picture.putpalette(_palette())
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
+    return picture
 
 
 def _palette() -> bytes:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from host.reproduction.plan import CONTROLS, Kind
 from host.reproduction.records import Result
-from host.statistics import Trials, trial_interval
+from host.statistics import Trials, t_quantile, trial_interval
 from inspection.accuracy import auc
 
 Method = Literal["smoothed", "normalised"]
@@ -20,6 +20,9 @@ METHODS: tuple[Method, ...] = ("smoothed", "normalised")
 
 PUBLISHED_GOOD, PUBLISHED_DEFECTIVE = 23, 109
 """Test images of MVTec AD's capsule: the first of each class stand for them."""
+
+_ONE_SIDED_95 = 0.90
+"""The two-sided confidence whose lower end is a one-sided bound of 95 %."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,5 @@ def _difference(values: Sequence[float]) -> Difference:
     trials = trial_interval(values)
     if trials.std is None:
         return Difference(trials.mean, None)
-    from scipy.special import stdtrit
-
-    margin = float(stdtrit(trials.count - 1, 0.95)) * trials.std / math.sqrt(trials.count)
+    margin = t_quantile(trials.count - 1, _ONE_SIDED_95) * trials.std / math.sqrt(trials.count)
     return Difference(trials.mean, trials.mean - margin)

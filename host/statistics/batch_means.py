@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from host.statistics.samples import Floats
-from host.statistics.trials import t_quantile
+from host.statistics.student import t_quantile
 
 BATCHES = 10
 CONFIDENCE = 0.95

@@ -14,7 +14,7 @@ import numpy as np
 
 from host.statistics.batch_means import BATCHES, batch_means
 from host.statistics.samples import Floats
-from host.statistics.trials import t_quantile
+from host.statistics.student import t_quantile
 
 LEAST_EFFECT = 0.01
 LEAST_SWITCHES = 25

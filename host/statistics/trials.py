@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from host.statistics.samples import Floats
+from host.statistics.student import t_quantile
 
 CONFIDENCE = 0.95
 
@@ -87,13 +88,6 @@ def speed_up_unpaired(before: Sequence[float], after: Sequence[float], confidenc
     return _estimate(difference, interval, min(counts))
 
 
-def t_quantile(degrees: float, confidence: float) -> float:
-    """Half the width of a two-sided interval of Student's t, in standard errors."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(degrees, (1 + confidence) / 2))
-
-
 def _welch(sides: Sequence[Floats], difference: float, confidence: float) -> tuple[float, float]:
     parts = [float(np.var(side, ddof=1)) / len(side) for side in sides]
     variance = sum(parts)
@@ -102,7 +96,7 @@ def _welch(sides: Sequence[Floats], difference: float, confidence: float) -> tup
     # each part's share of the variance, for the squares of variances may be too small for a float
     shares = [part / variance for part in parts]
     degrees = 1 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
-    half = t_quantile(degrees, confidence) * math.sqrt(variance)
+    half = t_quantile(max(1.0, degrees), confidence) * math.sqrt(variance)
     return difference - half, difference + half
 
 

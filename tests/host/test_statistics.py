@@ -12,7 +12,16 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host.statistics import Estimate, runs_needed, speed_up, speed_up_unpaired, summarise, trial_interval, within_run
+from host.statistics import (
+    Estimate,
+    runs_needed,
+    speed_up,
+    speed_up_unpaired,
+    summarise,
+    t_quantile,
+    trial_interval,
+    within_run,
+)
 
 MS = 1_000_000
 Samples = npt.NDArray[np.int64]
@@ -216,3 +225,15 @@ def test_no_trials_of_a_side_are_a_bug() -> None:
 def test_scipy_is_imported_only_for_an_interval() -> None:
     code = "import sys, host.statistics; sys.exit(any(name.startswith('scipy') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@settings(deadline=None)
+@given(st.floats(1, 1e5), st.floats(0.01, 0.999))
+def test_the_quantile_of_student_s_t_is_scipy_s(degrees: float, confidence: float) -> None:
+    assert t_quantile(degrees, confidence) == pytest.approx(scipy.stats.t.ppf((1 + confidence) / 2, degrees), rel=1e-7)
+
+
+@pytest.mark.parametrize(("degrees", "confidence"), [(0.9, 0.95), (math.nan, 0.95), (9, 0), (9, 1), (9, 0.9999)])
+def test_a_quantile_that_is_not_known_is_none(degrees: float, confidence: float) -> None:
+    with pytest.raises(ValueError, match="no quantile of Student's t"):
+        t_quantile(degrees, confidence)

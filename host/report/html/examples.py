@@ -206,12 +206,9 @@ def _ort_errors() -> tuple[type[Exception], ...]:
 
 
 def _judged(anomaly: "FloatMap", threshold: float | None, *, good: bool) -> Map:
-    from PIL import Image
+    from inspection.score import picture_of, score
 
-    from inspection.score import render_map, score
-
-    with Image.open(io.BytesIO(render_map(anomaly, None if threshold is None else 2 * threshold))) as picture:
-        uri = _jpeg(picture.convert("RGB"))
+    uri = _jpeg(picture_of(anomaly, None if threshold is None else 2 * threshold).convert("RGB"))
     if not threshold:
         return Map(uri, None, None)
     times = score(anomaly) / threshold
