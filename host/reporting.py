@@ -82,10 +82,9 @@ def _page(results: StudyResults, request: Request, progress: Progress) -> bytes:
     """The examples come from another thread: ONNX Runtime does not wait for Python, nor Python for it."""
     progress.stage("running the models on example images, choosing a rate, drawing")
     with ThreadPoolExecutor(1) as beside:
-        examples = beside.submit(examples_of, results) if request.examples else None
+        examples = beside.submit(examples_of, results).result if request.examples else left_out
         choice = choose(results, request.question)
-        shown = examples.result() if examples else left_out()
-    return page(Report(results, choice, shown, datetime.now(UTC), request.language)).encode("utf-8")
+        return page(Report(results, choice, examples, datetime.now(UTC), request.language)).encode("utf-8")
 
 
 def _write_figures(results: StudyResults, request: Request, folder: Path, progress: Progress) -> list[Path]:

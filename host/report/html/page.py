@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -37,11 +37,13 @@ _TIME = "%Y-%m-%d %H:%M %Z"
 
 @dataclass(frozen=True)
 class Report:
-    """What a report is made of. `language` None: as the reader's browser says. `now`: when it is made."""
+    """What a report is made of. `language` None: as the reader's browser says. `now`: when it is made. `examples` is
+    called last: they may be in the making till then.
+    """
 
     results: StudyResults
     choice: Choice
-    examples: Examples
+    examples: Callable[[], Examples]
     now: datetime
     language: Language | None = None
 
@@ -78,7 +80,6 @@ def page(report: Report) -> str:
         colours={board: style.colour for board, style in styles(results.study.boards).items()},
         figures=[{**vars(each), "empty": each.empty, "reasons": _reasons(each.missing)} for each in figures],
         captions=_captions(results),
-        examples=report.examples,
         conditions=conditions_of(results),
         boards=boards_of(results),
         row_count=f"{len(results.rows):,}",
@@ -86,6 +87,7 @@ def page(report: Report) -> str:
         words=_as_data(_words(results.study.name)),
         row_data=_as_data(_csv(results.rows)),
         scripts=scripts,
+        examples=report.examples(),
     )
 
 

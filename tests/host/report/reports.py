@@ -27,7 +27,7 @@ def report(
 ) -> Report:
     """With the choice that `host choose` would make."""
     question = Request(constraints=tuple(parse_constraint(each) for each in constraints))
-    return Report(results, choose(results, question), examples or left_out(), NOW, language)
+    return Report(results, choose(results, question), lambda: examples or left_out(), NOW, language)
 
 
 def html(results: StudyResults, *constraints: str, language: Language | None = None) -> str:
