@@ -73,6 +73,10 @@ _PARTS: dict[str, type[Reply]] = {
 }
 """Parts of a row that may not be there: all of its figures are null then."""
 
+_COLUMNS = {key: column_name(key) for key in FIGURE_KEYS}
+_OWN_FIGURES = [key for key in FIGURE_KEYS if key in BenchRow.model_fields]
+"""Those that are in no part of a row."""
+
 METADATA = MetaData()
 
 ROWS = Table(
@@ -123,7 +127,7 @@ def encode_row(row: BenchRow) -> dict[str, Any]:
             raise ValueError(f"{key} of row {row.id} is {value}")
     return {
         **{key: getattr(row, key) for key in DESCRIPTION_KEYS},
-        **{column_name(key): value for key, value in figures.items()},
+        **{_COLUMNS[key]: value for key, value in figures.items()},
         "memory_measured": row.memory is not None,
         "environment": row.environment.model_dump(mode="json") if row.environment else None,
         "flags": list(row.flags),
@@ -134,11 +138,11 @@ def encode_row(row: BenchRow) -> dict[str, Any]:
 
 def decode_row(record: Mapping[str, Any]) -> BenchRow:
     """The row of a record of ROWS; pydantic.ValidationError where it is none."""
-    figures = {key: record[column_name(key)] for key in FIGURE_KEYS}
+    figures = {key: record[column] for key, column in _COLUMNS.items()}
     return BenchRow.model_validate(
         {
             **{key: record[key] for key in DESCRIPTION_KEYS},
-            **{key: value for key, value in figures.items() if key in BenchRow.model_fields},
+            **{key: figures[key] for key in _OWN_FIGURES},
             **{key: _part(figures, key) for key in _MEANS},
             **{key: _part(figures, key) if _is_there(figures, key) else None for key in _PARTS},
             "memory": {key: figures[key] for key in Memory.model_fields} if record["memory_measured"] else None,

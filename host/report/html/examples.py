@@ -8,6 +8,7 @@ import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from PIL.Image import Image
 
+    from inspection.preprocess import Preprocessing
     from inspection.score import FloatMap
 
     Text = Markup | str
@@ -112,6 +114,11 @@ def _drawn(
 ) -> Examples:
     from host.errors import HostError
     from inspection.errors import InspectionError
+    from inspection.preprocess import Preprocessing, decode, prepare
+
+    @cache
+    def prepared(picture: bytes, size: Preprocessing) -> "NDArray[Any]":
+        return prepare(decode(picture), size)  # the models of a study mostly have one size
 
     columns: dict[float, list[Map]] = {}
     left_out: dict[str, tuple[Text, list[float]]] = {}
@@ -120,7 +127,7 @@ def _drawn(
         try:
             if clock() > until:
                 raise TimeoutError
-            columns[rate] = _maps(path, record, pictures)
+            columns[rate] = _maps(path, record, pictures, prepared)
         except TimeoutError:
             left_out.setdefault("time", (both("no_time"), []))[1].append(rate)
         except OSError:
@@ -141,11 +148,16 @@ def _drawn(
     return Examples(trial, tuple(columns), images, notes, scaled)
 
 
-def _maps(path: Path, record: Taught, pictures: dict[str, bytes]) -> list[Map]:
+def _maps(
+    path: Path,
+    record: Taught,
+    pictures: dict[str, bytes],
+    prepared: Callable[[bytes, "Preprocessing"], "NDArray[Any]"],
+) -> list[Map]:
     """Of one model. OSError where its file is gone; InspectionError, InputError."""
     from host.errors import InputError
     from host.preprocessing import inspection_of
-    from inspection.preprocess import Preprocessing, decode, prepare
+    from inspection.preprocess import Preprocessing
     from inspection.score import Score, decode_error_map, judged_map
 
     session = _session(path)
@@ -158,7 +170,7 @@ def _maps(path: Path, record: Taught, pictures: dict[str, bytes]) -> list[Map]:
     spec = Score(**known.score.model_dump())
     made = []
     for name, picture in pictures.items():
-        tensor = prepare(decode(picture), size)
+        tensor = prepared(picture, size)
         anomaly = judged_map(tensor, _run(session, path, tensor), spec, size.layout, usual)
         made.append(_judged(anomaly, record.threshold, good=_kind(name) == GOOD))
     return made
