@@ -42,7 +42,7 @@ class Bench:
             self.stages.append(text)
             self._at(text, job)
 
-        job.stage = stage  # type: ignore[method-assign]
+        job.stage = stage  # type: ignore[method-assign]  # to hear it too
         return await self.service.bencher.run(request, job)
 
     async def over(self) -> Job:

@@ -67,7 +67,7 @@ async def outcome(work: Awaitable[Any]) -> str:
 async def until(condition: Callable[[], object], deadline_s: float = 10.0) -> None:
     """Waits for what no event tells. TimeoutError."""
     async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110 - for want of an event
             await asyncio.sleep(0.002)
 
 

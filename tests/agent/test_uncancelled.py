@@ -1,6 +1,7 @@
 """Work that a cancellation waits for."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 import running
@@ -27,15 +28,15 @@ class Work:
 
 
 @pytest.mark.parametrize("runner", [whole, committed])
-def test_uncancelled_it_gives_the_result_or_the_error(runner: object) -> None:
+def test_uncancelled_it_gives_the_result_or_the_error(runner: Callable[[Awaitable[str]], Awaitable[str]]) -> None:
     async def main() -> None:
         work = Work()
         work.gate.set()
-        assert await runner(work()) == "result"  # type: ignore[operator]
+        assert await runner(work()) == "result"
         broken = Work(ValueError("no"))
         broken.gate.set()
         with pytest.raises(ValueError, match="no"):
-            await runner(broken())  # type: ignore[operator]
+            await runner(broken())
 
     running.run(main())
 

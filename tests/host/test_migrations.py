@@ -4,7 +4,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
 import host.store.migrations
 from host.store import Store
@@ -55,8 +55,8 @@ def test_a_migration_that_fails_leaves_nothing_behind(path: Path, monkeypatch: p
     class PowerCutError(Exception):
         pass
 
-    def migrate_half(connection: object) -> None:
-        migrate(connection)  # type: ignore[arg-type]
+    def migrate_half(connection: Connection) -> None:
+        migrate(connection)
         raise PowerCutError
 
     monkeypatch.setattr("host.store.database.migrate", migrate_half)

@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import live
@@ -29,8 +30,8 @@ def agent_at(handler: Handler) -> AgentClient:
     return AgentClient(httpx.Client(transport=httpx.MockTransport(handler), base_url="http://10.0.0.1:8470"), "line-3")
 
 
-def answering(status: int = 200, **response: object) -> AgentClient:
-    return agent_at(lambda _request: httpx.Response(status, **response))  # type: ignore[arg-type]
+def answering(status: int = 200, **response: Any) -> AgentClient:
+    return agent_at(lambda _request: httpx.Response(status, **response))
 
 
 def refusing(status: int, code: str, headers: dict[str, str] | None = None) -> AgentClient:

@@ -107,7 +107,7 @@ def test_whatever_is_accepted_can_be_written(media_type: str, accept: str, model
     try:
         form = reply_form(media_type, accept, MODELS[model])
     except AgentError as error:
-        assert isinstance(error, NotAcceptableError)  # noqa: PT017
+        assert isinstance(error, NotAcceptableError)  # noqa: PT017 - it may also succeed
     else:
         assert (
             form

@@ -88,4 +88,4 @@ def test_a_bug_is_not_taken_for_a_missing_sensor() -> None:
     assert attempt(unmet, ("a", "b"), int, "x") is None
     assert unmet.keys() == {"a", "b"}
     with pytest.raises(TypeError):
-        attempt(unmet, "a", int, None)  # type: ignore[arg-type]
+        attempt(unmet, "a", int, None)  # type: ignore[arg-type]  # that is the bug

@@ -12,7 +12,7 @@ from compression.training.checkpoint import Checkpoint
 from compression.training.lessons import distillation, reconstruction
 from compression.training.loop import Trained, train
 from compression.training.pace import Pace
-from compression.training.recipe import Epoch, Recipe
+from compression.training.recipe import Epoch, Recipe, Select
 
 from .teaching import prepared, untrained, weights_of
 
@@ -61,8 +61,8 @@ def test_the_epoch_with_the_least_error_is_kept_though_later_ones_are_worse() ->
         (None, 0.5, "test", True),
     ],
 )
-def test_which_epoch_is_better(auc: float | None, error: float, select: str, better: bool) -> None:
-    assert Epoch(2, 0, error, auc).better_than(Epoch(1, 0, 1.0, 0.8), select) is better  # type: ignore[arg-type]
+def test_which_epoch_is_better(auc: float | None, error: float, select: Select, better: bool) -> None:
+    assert Epoch(2, 0, error, auc).better_than(Epoch(1, 0, 1.0, 0.8), select) is better
 
 
 def test_an_equal_recipe_gives_equal_weights_and_another_seed_others() -> None:

@@ -415,7 +415,7 @@ def test_names_that_torch_does_not_take() -> None:
 
 def test_bfloat16_and_channels_last_pass_through() -> None:
     model = small()
-    module = OnnxModule(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = OnnxModule(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     x = torch.from_numpy(images(2, 3, 32, 32)).contiguous(memory_format=torch.channels_last)
     seen: list[tuple[torch.dtype, bool]] = []
 

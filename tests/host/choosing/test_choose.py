@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ SMALL = "model_peak_bytes<=200MiB"
 """Takes no bootstrap, which is the slow part."""
 
 
-def asked(*constraints: str, objective: str = "latency_ms.mean", **more: object) -> Request:
-    return Request(parse_objective(objective), tuple(map(parse_constraint, constraints)), **more)  # type: ignore[arg-type]
+def asked(*constraints: str, objective: str = "latency_ms.mean", **more: Any) -> Request:
+    return Request(parse_objective(objective), tuple(map(parse_constraint, constraints)), **more)
 
 
 def on(board: str, results: StudyResults, request: Request) -> BoardChoice:

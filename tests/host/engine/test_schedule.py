@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -125,8 +126,8 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(draw(st.permutations(tasks)), plans, done, draw(st.integers(1, 3)))
 
 
-def task_of(name: str, *needs: str, **changes: object) -> Task:
-    return replace(Task(name, "no.module", (f"{name}.done",), needs), **changes)  # type: ignore[arg-type]
+def task_of(name: str, *needs: str, **changes: Any) -> Task:
+    return replace(Task(name, "no.module", (f"{name}.done",), needs), **changes)
 
 
 @settings(deadline=None)

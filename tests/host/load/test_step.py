@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,10 +12,10 @@ MS = 1_000_000
 
 
 def step(
-    latency_ms: list[float], deadline_ms: float = 50, *, answered: list[bool] | None = None, **changes: object
+    latency_ms: list[float], deadline_ms: float = 50, *, answered: list[bool] | None = None, **changes: Any
 ) -> Step:
     count = len(latency_ms)
-    fields = {
+    fields: dict[str, Any] = {
         "per_s": 20.0,
         "deadline_ns": round(deadline_ms * MS),
         "requests": count,
@@ -22,7 +24,7 @@ def step(
         "host_ns": np.zeros(count, np.int64),
         **changes,
     }
-    return Step(**fields)  # type: ignore[arg-type]
+    return Step(**fields)
 
 
 LATENCIES = st.integers(459, 700).flatmap(

@@ -95,11 +95,11 @@ def test_a_board_that_is_clicked_in_the_legend_is_seen_alone_until_a_double_clic
         x, y = page.centre_of(f"#plot-{figure} .role-legend-symbol path")
         for event in ("mousePressed", "mouseReleased"):
             page.mouse(event, x, y, button="left", clickCount=1)
-        page.until(lambda: symbols(page, figure) < before)  # noqa: B023  # called at once
+        page.until(lambda: symbols(page, figure) < before)  # noqa: B023 - called at once
         assert [symbols(page, each) for each in FIGURES if each != figure] == others
         for event in ("mousePressed", "mouseReleased"):
             page.mouse(event, x, y, button="left", clickCount=2)
-        page.until(lambda: symbols(page, figure) == before)  # noqa: B023
+        page.until(lambda: symbols(page, figure) == before)  # noqa: B023 - called at once
     assert page.log() == []
 
 

@@ -7,7 +7,7 @@ import vl_convert
 from host.report.html.figures import Figure, figures_of
 from host.report.html.palette import DASHES, styles
 from host.report.html.series import by_board_and_rate
-from host.report.html.texts import LANGUAGES
+from host.report.html.texts import LANGUAGES, Language
 from host.study.results import StudyResults
 
 from ..studies import study_results
@@ -25,16 +25,17 @@ WHOLE = drawn(study_results())
 @pytest.mark.parametrize("name", WHOLE)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_figure_is_vega_lite_without_a_warning(
-    name: str, language: str, capfd: pytest.CaptureFixture[str]
+    name: str, language: Language, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    made = vl_convert.vegalite_to_vega(WHOLE[name].whole(language), show_warnings=True)  # type: ignore[arg-type]
+    made = vl_convert.vegalite_to_vega(WHOLE[name].whole(language), show_warnings=True)
     assert made["marks"]
     assert "WARN" not in "".join(capfd.readouterr())
 
 
 def test_the_picture_says_what_is_missing_and_why() -> None:
-    for language, reason in (("en", "coral: out of memory"), ("ja", "coral: メモリ不足")):
-        assert reason in vl_convert.vegalite_to_svg(WHOLE["latency"].whole(language))  # type: ignore[arg-type]
+    reasons: dict[Language, str] = {"en": "coral: out of memory", "ja": "coral: メモリ不足"}
+    for language, reason in reasons.items():
+        assert reason in vl_convert.vegalite_to_svg(WHOLE["latency"].whole(language))
 
 
 def test_error_bars_are_the_interval_over_trials_and_memory_is_in_mebibytes() -> None:

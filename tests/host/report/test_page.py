@@ -8,6 +8,8 @@ import pytest
 
 from contract.results import DESCRIPTION_KEYS
 from host.report.html import vega
+from host.report.html.texts import Language
+from host.study.results import StudyResults
 
 from ..studies import study_results
 from .reports import html
@@ -65,7 +67,7 @@ def test_untrusted_text_is_text() -> None:
         (replace(study_results(), rows=study_results().rows[:40]), "The study is not done: 40 of 81 rows"),
     ],
 )
-def test_what_a_reader_has_to_know_is_said_first(results, notice: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_reader_has_to_know_is_said_first(results: StudyResults, notice: str) -> None:
     made = html(results)
     assert notice in made
     assert made.index(notice) < made.index('<h2 id="answer">')
@@ -97,7 +99,7 @@ def test_conditions_and_environment_are_told() -> None:
 
 
 @pytest.mark.parametrize(("language", "first"), [(None, "en"), ("en", "en"), ("ja", "ja")])
-def test_the_language_it_begins_in(language, first: str) -> None:  # type: ignore[no-untyped-def]
+def test_the_language_it_begins_in(language: Language | None, first: str) -> None:
     made = html(study_results(boards=("desktop",)), language=language)
     assert f'<html lang="{first}"' in made
     assert ("data-language=" in made.split(">")[1]) == (language is not None)

@@ -12,9 +12,9 @@ from .results import experiment
 
 
 def shown(width: int = 80) -> str:
-    console = Console(file=io.StringIO(), width=width)
+    console = Console(file=(file := io.StringIO()), width=width)
     console.print(reproduction_table(summarise(experiment()), {}))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    return file.getvalue()
 
 
 def test_the_table_fits_eighty_columns_and_has_a_line_for_each_rate() -> None:
