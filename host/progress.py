@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import rich.progress
 
 LINE_EVERY_S = 5.0
+SAME_LINE_EVERY_S = 60.0
 BAR_EVERY_S = 0.25
 _LONGEST_LINE = 60  # of a builder's words beside a bar
 
@@ -33,11 +34,11 @@ class Progress(Protocol):
 
 
 class Lines:
-    """A line per stage, and one every few seconds within it."""
+    """A line per stage, and one every few seconds within it: where nothing is new, one a minute, as a sign of life."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._stage = ""
+        self._stage = self._told = ""
         self._told_at = time.monotonic()
 
     def stage(self, text: str) -> None:
@@ -47,10 +48,12 @@ class Lines:
             self._print(f"{text} ...")
 
     def advance(self, done: int, total: int, detail: str = "") -> None:
-        now = time.monotonic()
-        if (total or detail) and now - self._told_at >= LINE_EVERY_S:
-            self._told_at = now
-            self._print(f"{self._stage}: {_count(done, total, detail)}")
+        if not (total or detail):
+            return
+        now, text = time.monotonic(), f"{self._stage}: {_count(done, total, detail)}"
+        if now - self._told_at >= (SAME_LINE_EVERY_S if text == self._told else LINE_EVERY_S):
+            self._told_at, self._told = now, text
+            self._print(text)
 
     def note(self, text: str) -> None:
         self._print(text)

@@ -52,6 +52,19 @@ def test_what_there_is_to_say_of_it_stands_behind_the_count(clock: list[float]) 
     assert bars.tasks[0].fields["count"] == "7 of 10, error 1.2e-04"
 
 
+def test_where_nothing_is_new_a_line_a_minute_is_a_sign_of_life(clock: list[float]) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.stage("training")
+    for _ in range(190):
+        clock[0] += 1
+        lines.advance(3, 10, "trial-2")
+    assert stream.getvalue().splitlines() == ["training ..."] + 4 * ["training: 3 of 10, trial-2"]  # 5, 65, 125, 185
+    clock[0] += progress.LINE_EVERY_S
+    lines.advance(4, 10, "trial-2")
+    assert stream.getvalue().splitlines()[-1] == "training: 4 of 10, trial-2"
+
+
 def test_what_has_no_total_is_told_by_what_there_is_to_say_of_it(clock: list[float]) -> None:
     stream = io.StringIO()
     lines = Lines(stream)
