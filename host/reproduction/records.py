@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,6 @@ def digest(data: Path) -> str:
     """The sha256 of the files of a data set, and of their paths in it."""
     sha256 = hashlib.sha256()
     for path in sorted(path for path in data.rglob("*") if path.is_file()):
-        sha256.update(f"{path.relative_to(data)};{path.stat().st_size};".encode())
+        sha256.update(os.fsencode(f"{path.relative_to(data)};{path.stat().st_size};"))
         sha256.update(path.read_bytes())
     return sha256.hexdigest()
