@@ -1,7 +1,7 @@
 """FlatBuffers of unknown origin, read by the numbers of their schema's fields: nothing is trusted.
 
 The package `flatbuffers` follows any offset: a damaged file gives a struct.error deep in a loop, or a loop of four
-thousand million rounds. Here every offset is checked, and what is read altogether is bounded by the size of the file.
+thousand million rounds. Here every offset is checked, and how much is read altogether is bounded.
 
 Format: https://flatbuffers.dev/internals/
 """
@@ -9,9 +9,17 @@ Format: https://flatbuffers.dev/internals/
 import struct
 from collections.abc import Iterator
 
-_READS_PER_BYTE = 64
-_READS_AT_LEAST = 65_536
-"""How much may be read: an honest file is read about once; one whose offsets all lead to one place, without end."""
+_READS_PER_TABLE = 16
+_BYTES_PER_READ = 8
+"""A read is one number, or so many bytes of a text or of a vector of numbers; a table is some, for what is made of it.
+Bytes that stay where they lie are one, however many: they are not looked at.
+"""
+_READS_PER_BYTE = 4
+_READS_AT_LEAST = 4096
+_READS_AT_MOST = 2**22
+"""How much may be read. An honest file asks for about one read per byte, less with weights; one of tens of thousands of
+tensors for some two million. One whose offsets all lead to one place asks for any number.
+"""
 
 
 class BrokenFlatbufferError(ValueError):
@@ -23,7 +31,7 @@ class Flatbuffer:
 
     def __init__(self, content: bytes | memoryview, identifier: bytes | None = None) -> None:
         self.content = memoryview(content)
-        self._left = _READS_PER_BYTE * len(content) + _READS_AT_LEAST
+        self._left = min(_READS_PER_BYTE * len(content) + _READS_AT_LEAST, _READS_AT_MOST)
         if identifier is not None and bytes(self.content[4:8]) != identifier:
             raise BrokenFlatbufferError(f"it has no {identifier.decode()} at its byte 4")
 
@@ -33,8 +41,7 @@ class Flatbuffer:
 
     def number(self, form: str, at: int) -> int | float:
         """The number of struct's format `form` at a byte."""
-        size = struct.calcsize(form)
-        self._spend(size, at, size)
+        self._check(1, at, struct.calcsize(form))
         value: int | float = struct.unpack_from(f"<{form}", self.content, at)[0]
         return value
 
@@ -47,30 +54,35 @@ class Flatbuffer:
 
     def span(self, at: int, size: int) -> memoryview:
         """Bytes as they lie, not copied."""
-        self._spend(0, at, size)
+        self._check(1, at, size)
         return self.content[at : at + size]
 
     def numbers(self, form: str, at: int, count: int) -> tuple[int | float, ...]:
         size = struct.calcsize(form) * count
-        self._spend(size, at, size)
+        self._check(1 + size // _BYTES_PER_READ, at, size)
         return struct.unpack_from(f"<{count}{form}", self.content, at)
 
     def text(self, at: int, size: int) -> str:
-        self._spend(size, at, size)
+        self._check(1 + size // _BYTES_PER_READ, at, size)
         return str(self.content[at : at + size], "utf-8", "replace")
 
-    def _spend(self, read: int, at: int, size: int) -> None:
+    def spend(self, reads: int) -> None:
+        """BrokenFlatbufferError where none are left."""
+        self._left -= reads
+        if self._left < 0:
+            raise BrokenFlatbufferError("it has too much to read, or its offsets lead to one place over and over")
+
+    def _check(self, reads: int, at: int, size: int) -> None:
+        self.spend(reads)
         if at < 0 or at + size > len(self.content):
             raise BrokenFlatbufferError(f"{size:,} bytes at {at:,} are asked for, it has {len(self.content):,}")
-        self._left -= read
-        if self._left < 0:
-            raise BrokenFlatbufferError("its offsets lead to the same place over and over")
 
 
 class Table:
     """A table in a buffer: fields by number; what is not there is its default, or nothing."""
 
     def __init__(self, buffer: Flatbuffer, at: int) -> None:
+        buffer.spend(_READS_PER_TABLE)
         self._buffer = buffer
         self._at = at
         self._vtable = at - buffer.whole("i", at)

@@ -4,13 +4,13 @@ Format: https://flatbuffers.dev/internals/#flexbuffers. An offset leads backward
 length, and before that a map's keys, lie in front of its elements; a byte per element behind them tells its type.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from converters.flatbuffer import BrokenFlatbufferError
 
-_STRING, _MAP, _VECTOR, _VECTOR_OF_STRINGS, _BLOB = 5, 9, 10, 15, 25
-_MOST_ELEMENTS = 4096
+_STRING, _MAP, _VECTOR, _BLOB = 5, 9, 10, 25
+_MOST_ELEMENTS = 64
+"""Of a map that is read: libedgetpu's has seven at most."""
 _UNSIGNED = (1, 2, 4, 8)
 
 
@@ -31,7 +31,7 @@ class _Value:
         start = self.target()
         count = _number(self.content, start - self.inner, self.inner)
         if count > _MOST_ELEMENTS:
-            raise BrokenFlatbufferError(f"a vector has {count:,} elements")
+            raise BrokenFlatbufferError(f"a map has {count:,} elements")
         types = [typed or _number(self.content, start + count * self.inner + index, 1) for index in range(count)]
         return [
             _Value(self.content, start + index * self.inner, self.inner, kind >> 2, _UNSIGNED[kind & 3])
@@ -46,8 +46,8 @@ class _Value:
         return self.content[start : start + size]
 
 
-def strings_of_map(content: memoryview) -> dict[str, tuple[memoryview, ...]]:
-    """By key: a string or blob as the only one, a vector's strings in order; what else the map holds is left out.
+def strings_of_map(content: memoryview) -> dict[str, memoryview]:
+    """The strings and blobs by their keys, not copied; what else the map holds is left out.
 
     BrokenFlatbufferError where this is no map.
     """
@@ -58,20 +58,7 @@ def strings_of_map(content: memoryview) -> dict[str, tuple[memoryview, ...]]:
     keys, values = _keys(root), root.elements()
     if len(keys) != len(values):
         raise BrokenFlatbufferError(f"it has {len(keys)} keys and {len(values)} values")
-    return {key: tuple(_strings(value)) for key, value in zip(keys, values, strict=True) if _holds(value)}
-
-
-def _holds(value: _Value) -> bool:
-    return value.kind in (_STRING, _BLOB, _VECTOR, _VECTOR_OF_STRINGS)
-
-
-def _strings(value: _Value) -> Iterator[memoryview]:
-    if value.kind in (_STRING, _BLOB):
-        yield value.text()
-    elif value.kind == _VECTOR:
-        yield from (element.text() for element in value.elements() if element.kind in (_STRING, _BLOB))
-    else:
-        yield from (element.text() for element in value.elements(typed=_STRING << 2))
+    return {key: value.text() for key, value in zip(keys, values, strict=True) if value.kind in (_STRING, _BLOB)}
 
 
 def _keys(root: _Value) -> list[str]:

@@ -12,6 +12,7 @@ from converters.errors import ConversionError
 from converters.flatbuffer import BrokenFlatbufferError, Flatbuffer, Table
 
 _CUSTOM_CODE = 32
+_MOST_ELEMENTS = 2**63 - 1
 _IDENTIFIER = b"TFL3"
 _BITS = {
     "FLOAT32": 32,
@@ -46,6 +47,7 @@ class Tensor:
 
     shape  sizes; -1 where the file leaves one open
     bits   of an element; None where it has no fixed size
+    buffer number of the file's buffer that `data` lies in: tensors may share one
     data   a constant's bytes; empty where the tensor is computed
     """
 
@@ -55,6 +57,7 @@ class Tensor:
     bits: int | None
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
+    buffer: int
     data: memoryview
 
     @property
@@ -155,7 +158,7 @@ def _code(code: Table) -> tuple[str, int, bool]:
     """Name, version, whether custom. A number above 127 is in the newer field alone, others are in both."""
     number = max(code.whole(0, "b"), code.whole(3, "i"))
     custom = number == _CUSTOM_CODE
-    return code.text(1) if custom else _operator_name(number), code.whole(2, "i", 1), custom
+    return code.text(1) if custom else operator_name(number), code.whole(2, "i", 1), custom
 
 
 def _tensor(tensor: Table, buffers: list[memoryview]) -> Tensor:
@@ -163,13 +166,16 @@ def _tensor(tensor: Table, buffers: list[memoryview]) -> Tensor:
     _check_places((buffer,), 0, max(len(buffers), 1))
     dtype = _type_name(tensor.whole(1, "b"))
     signature = tensor.wholes(7, "i")  # has -1 where `shape` has a 1 that stands for any size
+    shape = signature or tensor.wholes(0, "i")
+    _check_shape(shape)
     return Tensor(
         tensor.text(3),
         dtype.lower(),
-        signature or tensor.wholes(0, "i"),
+        shape,
         _BITS.get(dtype),
         tuple(float(scale) for scale in quantisation.numbers(2, "f")) if quantisation else (),
         quantisation.wholes(3, "q") if quantisation else (),
+        buffer,
         buffers[buffer] if buffers else memoryview(b""),
     )
 
@@ -184,13 +190,23 @@ def _operator(operator: Table, codes: list[tuple[str, int, bool]], tensors: int)
     return Operator(name, version, custom, inputs, outputs, operator.blob(5))
 
 
+def _check_shape(shape: tuple[int, ...]) -> None:
+    """TFLite refuses a tensor whose elements it cannot count, too (core/subgraph.cc: BytesRequired)."""
+    elements = 1
+    for size in shape:
+        elements *= max(size, 1)
+        if elements > _MOST_ELEMENTS:
+            raise BrokenFlatbufferError(f"a tensor has more than {_MOST_ELEMENTS:,} elements")
+
+
 def _check_places(places: tuple[int, ...], least: int, end: int) -> None:
     for place in places:
         if not least <= place < end:
             raise BrokenFlatbufferError(f"number {place} of {end} is asked for")
 
 
-def _operator_name(number: int) -> str:
+def operator_name(number: int) -> str:
+    """Of the schema's BuiltinOperator; OPERATOR_999 where the schema that is at hand has none of that number."""
     return _names("BuiltinOperator").get(number, f"OPERATOR_{number}")
 
 

@@ -10,7 +10,7 @@ tflite/custom_op_data.cc there does.
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,9 @@ def compiled(
 ) -> bytes:
     """Of `model`'s inputs and outputs, one custom operator and behind it one for each of the codes `left`."""
     file = read_tflite(model)
-    held = custom_data(package(cached, streamed, stand_alone)) if options is None else options
+    executables = {EXECUTION_ONLY: streamed, PARAMETER_CACHING: cached}
+    held = custom_data(package(executables if stand_alone is None else {STAND_ALONE: stand_alone}))
+    held = held if options is None else options
     tensors = [*file.inputs, *file.outputs]
     first_output = len(file.inputs)
     ends = range(first_output, len(tensors))
@@ -67,14 +69,18 @@ def compiled(
     return _file(tensors, nodes, range(first_output), ends)
 
 
-def package(cached: int, streamed: int, stand_alone: int | None = None) -> bytes:
-    """Of an executable that caches and one that runs, or of one for both."""
-    if stand_alone is not None:
-        executables = [_executable(STAND_ALONE, stand_alone)]
-    else:
-        executables = [_executable(EXECUTION_ONLY, streamed), _executable(PARAMETER_CACHING, cached)]
+def in_parts(tensors: Sequence[Tensor], parts: Sequence[bytes]) -> bytes:
+    """Custom operators with these options, each from the first of `tensors` to the last."""
+    ends = [len(tensors) - 1]
+    return _file(tensors, [(NAME, [0], ends, options) for options in parts], [0], ends)
+
+
+def package(executables: Mapping[int, int] | Sequence[tuple[int, int]]) -> bytes:
+    """Of executables by their types, each with how many bytes of parameters."""
+    pairs = executables.items() if isinstance(executables, Mapping) else executables
+    made = [_executable(kind, parameter_bytes) for kind, parameter_bytes in pairs]
     builder = flatbuffers.Builder(1024)
-    multi = _table(builder, {0: _offsets(builder, [builder.CreateByteVector(one) for one in executables])})
+    multi = _table(builder, {0: _offsets(builder, [builder.CreateByteVector(one) for one in made])})
     builder.Finish(multi)
     many = bytes(builder.Output())
     builder = flatbuffers.Builder(1024)
@@ -84,7 +90,10 @@ def package(cached: int, streamed: int, stand_alone: int | None = None) -> bytes
 
 
 def custom_data(first: bytes, *others: bytes) -> bytes:
-    """The map around packages, one per chip: keys and types as libedgetpu's SerializeCustomOpData writes them."""
+    """The map around packages, one per chip: keys and types as libedgetpu's SerializeCustomOpData writes them.
+
+    5 stands for any chip: the compiler's own numbers are not published.
+    """
     builder = flexbuffers.Builder()
     with builder.Map():
         builder.Int("1", 1)

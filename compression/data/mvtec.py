@@ -10,6 +10,7 @@ A data set without the folder `ground_truth` has no masks; all else that is miss
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,9 @@ class Dataset:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """What is in `folder`; only names are looked at. A DatasetError says which part of the layout is missing."""
+    """What is in `folder`; only names are looked at. A DatasetError says which part of the layout is missing, or which
+    name is no text.
+    """
     _must_be_folder(folder, "name a folder in MVTec AD's layout, or make one with `host dataset capsule`")
     for part in ("train/good", "test"):
         _must_be_folder(folder / part, f"{folder} is not in MVTec AD's layout: it has train/good, test/good, test/KIND")
@@ -167,7 +170,21 @@ def _images_in(folder: Path) -> tuple[Path, ...]:
     found = tuple(sorted(images))
     if not found:
         raise EmptyFolderError(f"{folder} has no image in it", f"put files ending in {', '.join(SUFFIXES)} there")
+    for path in found:
+        _must_be_text(path)
     return found
+
+
+def _must_be_text(path: Path) -> None:
+    """Names from an archive of another system may be in an encoding of their own: no store or report takes those."""
+    name = os.fsencode(path)
+    try:
+        name.decode()
+    except UnicodeDecodeError as error:
+        raise ImageFileError(
+            f"{name.decode(errors='backslashreplace')} has a name that is no UTF-8",
+            "rename it; of a Japanese archive, all at once: convmv -f shift_jis -t utf8 --notest -r FOLDER",
+        ) from error
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -47,10 +47,9 @@ def _tally(file: TfliteFile) -> tuple[Tally, int, int]:
     elements = size_bytes = 0
     for operator in file.operators:
         own = 0
-        for place in {place for place in operator.inputs if place >= 0} - seen:
-            tensor = file.tensors[place]
-            if is_parameter(tensor):
-                seen.add(place)
+        for tensor in (file.tensors[place] for place in operator.inputs if place >= 0):
+            if is_parameter(tensor) and tensor.buffer not in seen:
+                seen.add(tensor.buffer)
                 own += tensor.elements or 0
                 size_bytes += len(tensor.data)
         elements += own

@@ -19,7 +19,6 @@ _BUILD_TIMEOUT_S = 1200.0
 _ASK_TIMEOUT_S = 60.0
 _DOCKERS_OWN = frozenset({125, 126, 127})
 """Exit codes of `docker run` itself: https://docs.docker.com/reference/cli/docker/container/run/#exit-status"""
-_LAST_LINES = 5
 
 DOCKERFILE = f"""\
 FROM debian:bookworm-slim
@@ -92,5 +91,6 @@ def _kill(docker: str, name: str) -> None:
 
 
 def _last(output: str) -> str:
+    """The line that says what went wrong: those before it may be of what is deprecated."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return " / ".join(lines[-_LAST_LINES:]) or "it says nothing"
+    return lines[-1] if lines else "it says nothing"

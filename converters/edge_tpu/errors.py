@@ -13,7 +13,7 @@
         ├── LargeActivationsError      edge_tpu_large_activations the feature maps do not fit on the chip
         ├── InternalCompilerError      edge_tpu_internal          it gives up without a reason
         ├── CompilerTimeoutError       edge_tpu_timeout           it did not end in time
-        ├── CompilerCrashedError       edge_tpu_crashed           a signal ended it
+        ├── CompilerCrashedError       edge_tpu_crashed           a signal or an exception ended it
         ├── NothingMappedError         edge_tpu_nothing_mapped    it succeeded, and nothing would run on the chip
         │   └── DataTypeError          edge_tpu_data_type         because of the tensors' element types
         ├── UnexpectedOutputError      edge_tpu_output            it says something that we do not understand
@@ -50,14 +50,16 @@ class NotQuantisedError(EdgeTpuError):
 
 
 class OperatorVersionError(EdgeTpuError):
-    """An operator of a version that came after the compiler."""
+    """An operator, or a version of one, that came after the compiler; `version` is None where it knows none."""
 
     code = "edge_tpu_operator_version"
 
-    def __init__(self, operator: str, version: int) -> None:
+    def __init__(self, operator: str, version: int | None) -> None:
         super().__init__(
-            f"the Edge TPU's compiler does not know the operator {operator} in version {version}",
-            "this is a defect of boardfit, which should write an older version: please report it with the model",
+            f"the Edge TPU's compiler does not know the operator {operator}"
+            + ("" if version is None else f" in version {version}"),
+            "boardfit writes none of those: of a .onnx, please report it with the model; in a .tflite of your own, "
+            "replace it by operators of 2021, or run the int8 file on the board's CPU: --cpu",
         )
         self.operator = operator
         self.version = version
@@ -88,7 +90,7 @@ class CompilerTimeoutError(EdgeTpuError):
 
 
 class CompilerCrashedError(EdgeTpuError):
-    """A signal ended the compiler."""
+    """A signal, or an exception that it did not handle, ended the compiler."""
 
     code = "edge_tpu_crashed"
 

@@ -22,20 +22,29 @@ from converters.edge_tpu.errors import (
     UnexpectedOutputError,
 )
 from converters.edge_tpu.report import Row
+from converters.tflite_file import operator_name
 
 ON_A_CPU = "or run the int8 file on the board's CPU: --cpu"
 
 _VERSION = re.compile(r"^Edge TPU Compiler version (\S+)", re.MULTILINE)
-_ROW = re.compile(r"^(?P<operator>[A-Za-z0-9_\-]+)\s+(?P<count>\d+)\s+(?P<status>\S.*?)\s*$", re.MULTILINE)
-_TABLE = re.compile(r"^Operator\s+Count\s+Status\s*$", re.MULTILINE)
+_ROW = re.compile(r"^(?P<operator>[A-Za-z0-9_\-]+)[ \t]+(?P<count>\d+)[ \t]+(?P<status>\S.*?)[ \t\r]*$", re.MULTILINE)
+_TABLE = re.compile(r"^Operator[ \t]+Count[ \t]+Status[ \t\r]*$", re.MULTILINE)
 _SUCCESS = re.compile(r"^Models? compiled successfully in \d+ ms", re.MULTILINE)
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 # 45, 147, 631, 845
 _OPERATOR_VERSION = re.compile(r"Didn't find op for builtin opcode '(?P<operator>\w+)' version '(?P<version>\d+)'")
+# 667, 818, 862: TFLite's words for an operator that came after it
+_OPERATOR_NUMBER = re.compile(r"Op builtin_code out of range: (?P<number>\d{1,9})")
+# 4, 728
+_EXCEPTION = re.compile(r"terminating with uncaught exception of type (?P<what>.+)")
+# 718, 829: TFLite's own words, which tell the operator
+_ERROR = re.compile(r"^ERROR: (?P<what>.+)", re.MULTILINE)
 # 482, 643, 811: the words of the shell that starts it
 _SEGMENTATION = re.compile(r"Segmentation fault|Aborted\s+\(core dumped\)")
 _SHELLS_SIGNAL = 128
 """A shell ends with this plus the number of the signal that ended its program; a shell starts the compiler (811)."""
+_LAST_SIGNAL = 64
+"""Linux: signal(7). An exit code beyond that is the program's own."""
 
 _LAST_LINES = 6
 _CHARACTERS = 200
@@ -85,19 +94,33 @@ def _failure(text: str, exit_code: int) -> EdgeTpuError | None:
     """In the order of how much each tells."""
     if found := _OPERATOR_VERSION.search(text):
         return OperatorVersionError(found["operator"], int(found["version"]))
+    if found := _OPERATOR_NUMBER.search(text):
+        return OperatorVersionError(operator_name(int(found["number"])), None)
+    if found := _EXCEPTION.search(text):
+        return _crashed(f"the exception {found['what'].strip()[:_CHARACTERS]}", text)
     for words, kind, message, hint in _FAILURES:
         if words in text:
-            return kind(message, hint)
+            no_reason = ", and gives no reason" if kind is InternalCompilerError else ""
+            return kind(message + (_said(text) or no_reason), hint)
     number = -exit_code if exit_code < 0 else exit_code - _SHELLS_SIGNAL
-    if number > 0 or _SEGMENTATION.search(text):
-        name = signal.Signals(number).name if number in set(signal.Signals) else "a signal"
-        return CompilerCrashedError(
-            f"{name} ended the Edge TPU's compiler (version {version_of(text)})",
-            f"try once more, as it is not the same each time; change the model's layers, {ON_A_CPU}",
-        )
+    if 0 < number <= _LAST_SIGNAL or _SEGMENTATION.search(text):
+        return _crashed(signal.Signals(number).name if number in set(signal.Signals) else "a signal", text)
     if exit_code or not _SUCCESS.search(text):
         return not_understood(f"it ended with {exit_code} and no success", text)
     return None
+
+
+def _crashed(what: str, text: str) -> CompilerCrashedError:
+    return CompilerCrashedError(
+        f"{what} ended the Edge TPU's compiler (version {version_of(text)})",
+        f"try once more, as it is not the same each time; change the model's layers, {ON_A_CPU}",
+    )
+
+
+def _said(text: str) -> str:
+    """What its errors tell, where there are any; in part, as a line may be long and there may be many."""
+    lines = [found["what"].strip()[:_CHARACTERS] for found in _ERROR.finditer(text)][-_LAST_LINES:]
+    return f"; it says: {' / '.join(lines)}" if lines else ""
 
 
 _FAILURES: tuple[tuple[str, type[EdgeTpuError], str, str], ...] = (
@@ -134,13 +157,13 @@ _FAILURES: tuple[tuple[str, type[EdgeTpuError], str, str], ...] = (
     (  # 47, 92, 157, 173, 211
         "Internal compiler error",
         InternalCompilerError,
-        "the Edge TPU's compiler has an internal error, for which it gives no reason",
+        "the Edge TPU's compiler has an internal error",
         f"try once more, as it is not the same each time; take smaller images or simpler layers, {ON_A_CPU}",
     ),
     (  # 800, 903
         "Compilation failed!",
         InternalCompilerError,
-        "the Edge TPU's compiler failed, and gives no reason",
+        "the Edge TPU's compiler failed",
         f"take smaller images or simpler layers, {ON_A_CPU}",
     ),
 )

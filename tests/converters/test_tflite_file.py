@@ -1,5 +1,7 @@
 """A TFLite file read by the schema's field numbers, against the readers that the schema's own compiler generated."""
 
+import struct
+
 import flatbuffers
 import numpy as np
 import pytest
@@ -81,6 +83,39 @@ def test_offsets_to_one_place_end() -> None:
     root = Flatbuffer(bytes(builder.Output())).root
     with pytest.raises(BrokenFlatbufferError, match="over and over"):
         [table.wholes(0, "i") for table in root.tables(0)]
+
+
+def test_one_table_two_million_times_ends() -> None:
+    """A file of 8 MB whose every buffer is one and the same: nothing but offsets, and no byte of it is large."""
+    count = 2_000_000
+    content = bytearray(36)
+    struct.pack_into("<I4s", content, 0, 24, b"TFL3")
+    struct.pack_into("<HH5H", content, 8, 14, 8, 0, 0, 0, 0, 4)  # a model's vtable: buffers alone, at its byte 4
+    struct.pack_into("<iII", content, 24, 16, 4, count)
+    content += np.arange(4 * count + 4, 4, -4, dtype="<u4").tobytes()  # each to what is behind the last, and its vtable
+    content += struct.pack("<HHi", 4, 4, 4)  # a vtable without fields, and a buffer that has it
+    with pytest.raises(NotTfliteError, match="over and over"):
+        read_tflite(bytes(content))
+
+
+def test_bytes_that_are_not_looked_at_may_be_as_many_as_they_like() -> None:
+    kernel = np.zeros((1, 100_000_000), np.int8)
+    x, w, y = T("x", "int8", (1, 4)), T("w", "int8", kernel.shape, (0.5, 0), kernel), T("y", "int8", (1, 1))
+    file = read_tflite(tflite_models.make([x, w, y], [Operator(9, (0, 1), (2,))], [0], [2]))
+    assert len(file.tensors[1].data) == 100_000_000
+
+
+def test_a_model_of_many_layers_is_read() -> None:
+    tensors = [T(f"layer/{number}/batch_normalisation", "int8", (1, 4, 4, 8), (0.5, 3)) for number in range(2001)]
+    operators = [Operator(0, (number, number), (number + 1,), 2) for number in range(2000)]
+    assert len(read_tflite(tflite_models.make(tensors, operators, [0], [2000])).operators) == 2000
+
+
+@pytest.mark.parametrize("shape", [(2**31 - 1,) * 3, (2**31 - 1,) * 1000, (-1, 2**31 - 1, 2**31 - 1, 4)])
+def test_a_size_that_nothing_can_count(shape: tuple[int, ...]) -> None:
+    """Its elements would have thousands of digits, which Python does not even print."""
+    with pytest.raises(NotTfliteError, match="a tensor has more than"):
+        read_tflite(tflite_models.make([T("x", "int8", shape)], [Operator(0, (0,), (0,))], [0], [0]))
 
 
 def test_it_says_what_it_is() -> None:

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,21 @@ def test_what_is_missing_is_named(
     with pytest.raises(error, match=says) as caught:
         read_dataset(folder)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", [b"test/crack/\x83e\x83X\x83g.png", b"train/good/\x83.png", b"test/\x83e/000.png"])
+def test_a_name_that_is_no_text_is_named_in_printable_characters(folder: Path, name: bytes) -> None:
+    """As unzip leaves those of a Shift-JIS archive."""
+    write(folder / os.fsdecode(name))
+    with pytest.raises(errors.ImageFileError, match=r"\\x83.*\.png has a name that is no UTF-8") as caught:
+        read_dataset(folder)
+    assert caught.value.message.isprintable()
+    assert "convmv" in caught.value.hint
+
+
+def test_a_name_in_any_script_is_text(folder: Path) -> None:
+    write(folder / "train/good/テスト.png")
+    assert len(read_dataset(folder).train) == 6
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

@@ -212,6 +212,21 @@ def test_of_a_custom_operator_of_tflite(tmp_path: Path) -> None:
     assert found.notes == ("multiply-adds of ADD are not counted, so that the model's are not known",)
 
 
+def test_tensors_of_one_buffer_are_counted_once(tmp_path: Path) -> None:
+    """As a converter writes equal constants: the second kernel lies where the first one does."""
+    x, y = (T(name, "int8", (1, 4), (0.5, 3)) for name in "xy")
+    kernels = [T(name, "int8", (4, 4), (0.5, 0), np.full((4, 4), fill, np.int8)) for name, fill in (("v", 1), ("w", 2))]
+    operators = [Operator(tflite.BuiltinOperator.FULLY_CONNECTED, (0, place, -1), (3,)) for place in (1, 2)]
+    content = bytearray(tflite_models.make([x, *kernels, y], operators, [0], [3]))
+    found = anatomy(bytes(content), tmp_path)
+    assert (found.parameters, found.parameter_bytes) == (32, 32)
+    second = tflite.Model.GetRootAs(content).Subgraphs(0).Tensors(2)._tab
+    content[second.Pos + second.Offset(8)] = 1
+    found = anatomy(bytes(content), tmp_path)
+    assert (found.parameters, found.parameter_bytes) == (16, 16)
+    assert by_name(found)["FULLY_CONNECTED"].macs == 32
+
+
 def test_of_an_onnx_file(tmp_path: Path) -> None:
     """A kernel that two layers share is counted once, sizes not at all, and a symbol leaves the sums unknown."""
     nodes = [

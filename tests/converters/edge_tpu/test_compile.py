@@ -19,6 +19,7 @@ from converters.edge_tpu import compiler as compiling
 from converters.edge_tpu import errors
 from converters.edge_tpu.compile import compile_for_edge_tpu
 from converters.edge_tpu.compiler import Compiler
+from converters.edge_tpu.output import rows_of
 from converters.edge_tpu.report import EdgeTpuReport, Row
 from converters.plan import Target
 from converters.steps import edgetpu_from_tflite
@@ -28,6 +29,9 @@ MAPPED = "Mapped to Edge TPU"
 
 FAILURES = {
     "conv_2d_6": (errors.OperatorVersionError, "CONV_2D in version 6"),
+    "custom_operator": (errors.ModelRefusedError, "cannot run the model; it says: "),
+    "exception": (errors.CompilerCrashedError, "the exception std::out_of_range: vector ended"),
+    "gelu": (errors.OperatorVersionError, "the operator GELU"),
     "internal_error": (errors.InternalCompilerError, "internal error"),
     "interpreter_fails": (errors.ModelRefusedError, "cannot run the model"),
     "invalid_model": (errors.ModelRefusedError, "cannot read the model"),
@@ -121,6 +125,33 @@ def test_each_failure_is_told_apart(program: edge_tpu_files.Compiler, name: str,
     kind, words = FAILURES[name]
     assert words in failing(kind).message
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_what_tflite_says_of_the_operator_is_shown(program: edge_tpu_files.Compiler) -> None:
+    program.says(recorded("custom_operator"))
+    message = failing(errors.ModelRefusedError).message
+    assert message.endswith(" / Node number 13 (FlexSplitV) failed to prepare.")
+    assert "Regular TensorFlow ops are not supported" in message
+
+
+def test_an_exception_of_an_older_compiler(program: edge_tpu_files.Compiler) -> None:
+    """https://github.com/google-coral/edgetpu/issues/4"""
+    program.says(
+        "# exit: 1\nEdge TPU Compiler version 2.0.267685300\nterminating with uncaught exception of type "
+        "std::out_of_range: vector\n\nInternal compiler error. Aborting!\n"
+    )
+    assert "std::out_of_range: vector ended" in failing(errors.CompilerCrashedError).message
+
+
+@pytest.mark.parametrize("exit_code", [193, 255])
+def test_an_exit_code_beyond_all_signals_is_none(program: edge_tpu_files.Compiler, exit_code: int) -> None:
+    program.says(f"# exit: {exit_code}\n")
+    assert f"it ended with {exit_code} and no success" in failing(errors.UnexpectedOutputError).message
+
+
+def test_a_row_of_the_table_is_one_line() -> None:
+    table = "Operator   Count   Status\r\n\r\nADD   1   Mapped to Edge TPU\r\nSummary\n\n2 warnings were given\n"
+    assert rows_of(table) == (Row("ADD", 1, MAPPED),)
 
 
 def test_a_signal_ends_it(program: edge_tpu_files.Compiler) -> None:

@@ -26,6 +26,8 @@ if words[0] == "image":
 if words[0] == "build":
     (folder / "image").write_text(sys.stdin.read())
     print("building is what it does")
+    if {build}:
+        print({legacy!r})
     sys.exit({build})
 if words[0] == "run":
     if {run}:
@@ -34,6 +36,17 @@ if words[0] == "run":
     rest = [word.replace("/w", mounted) for word in words[words.index({image!r}) + 1 :]]
     os.execv({program!r}, [{program!r}, *rest])
 """
+
+
+LEGACY = """\
+DEPRECATED: The legacy builder is deprecated and will be removed in a future release.
+            Install the buildx component to build images with BuildKit:
+            https://docs.docker.com/go/buildx/
+
+failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and if the daemon is \
+running: dial unix /var/run/docker.sock: connect: no such file or directory
+"""
+"""Of Docker without buildx, its daemon down: https://github.com/rchen14b/TMO-G5AR-Portal/issues/2"""
 
 
 class Docker:
@@ -52,6 +65,7 @@ class Docker:
                 image=IMAGE,
                 program=str(self.compiler.program),
                 build=build,
+                legacy=LEGACY,
                 run=run,
             )
         )
@@ -82,7 +96,9 @@ def test_the_key_is_in_a_file_of_its_own() -> None:
 
 def test_an_image_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Docker(tmp_path, monkeypatch, build=1)
-    with pytest.raises(ContainerError, match="cannot be made: building is what it does") as caught:
+    with pytest.raises(
+        ContainerError, match=r"cannot be made: failed to connect to .* no such file or directory$"
+    ) as caught:
         compile_for_edge_tpu(source(), Compiler(docker=True))
     assert caught.value.uncompiled == source()
 
