@@ -5,7 +5,7 @@ A profile of the layers' times is taken the same way, apart from it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,10 +68,9 @@ class Bencher:
             found = await asyncio.to_thread(preflight.settings, self.root)
             before = await asyncio.to_thread(self.sensors.observe)
             trial = await self._measure(supervisor.deployment, launch, request, job)
-            after = await asyncio.to_thread(self.sensors.observe)
             job.stage("putting things back")
         return measurement(
-            supervisor.deployment, trial, self.board, self.profile.headline_memory, before, after, stopped, found
+            supervisor.deployment, trial, self.board, self.profile.headline_memory, before, stopped, found
         )
 
     async def profile_layers(self, request: ProfileRequest, job: RunningJob) -> LayerProfile:
@@ -129,10 +128,12 @@ class Bencher:
             worker, loaded = await start_worker(deployment, launch, arena, self.limits)
             try:
                 others = CpuShare(worker.pid)
-                with meter.running():
-                    reply = await self._runs(worker, arena, request, job)
+                with meter.running() as counted:
+                    reply = await self._runs(worker, arena, request, job, counted)
                 load = others.others()
                 fall.stop()
+                # Of the worker as it was measured: its end frees what was swapped out of it, and lets the board cool.
+                after = await asyncio.to_thread(self.sensors.observe)
                 job.samples = bytes(arena.extra(request.runs * SAMPLE_BYTES))
                 job.stage("deciding")
                 decisions_ns = await self._decisions(worker, arena, deployment, sent)
@@ -141,16 +142,25 @@ class Bencher:
         finally:
             fall.stop()
             arena.close()
-        return Trial(loaded, reply, fall, load, decisions_ns, meter.drawn)
+        return Trial(loaded, reply, fall, load, after, decisions_ns, meter.drawn)
 
     def _sent(self, request: BenchRequest, deployment: Deployment) -> list[bytes]:
         return bench_inputs.sent([self.repository.blobs.path(sha256) for sha256 in request.inputs], deployment)
 
-    async def _runs(self, worker: WorkerProcess, arena: Arena, request: BenchRequest, job: RunningJob) -> wire.Message:
+    async def _runs(
+        self, worker: WorkerProcess, arena: Arena, request: BenchRequest, job: RunningJob, counted: Callable[[], None]
+    ) -> wire.Message:
+        """`counted` is called whenever the worker tells that a run is done: those after it count."""
+
+        def told(done: int, total: int) -> None:
+            job.progress(done, total)
+            if done >= 1:
+                counted()
+
         job.stage("running")
         job.progress(0, request.runs)
         message = {"op": "bench", "runs": request.runs, "slots": len(arena.slots), "samples": arena.extra_offset}
-        return await worker.request(message, self.limits.request_timeout_s, job.progress)
+        return await worker.request(message, self.limits.request_timeout_s, told)
 
     async def _decisions(
         self, worker: WorkerProcess, arena: Arena, deployment: Deployment, sent: list[bytes]

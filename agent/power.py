@@ -40,20 +40,28 @@ class Meter:
         if self._rail is None:
             return
         on_stage("measuring the power of the board at rest")
-        with self._watched("power_mw.idle"):
+        with self._watched("power_mw.idle") as begin:
+            begin()
             await asyncio.sleep(REST_S)
 
-    def running(self) -> AbstractContextManager[None]:
-        """Around all the runs and nothing else."""
+    def running(self) -> AbstractContextManager[Callable[[], None]]:
+        """Around the runs. What it gives is to be called once the first of them is done: it is watched from there on.
+
+        It may be called again and again.
+        """
         return self._watched("power_mw.run")
 
     @contextmanager
-    def _watched(self, key: str) -> Iterator[None]:
+    def _watched(self, key: str) -> Iterator[Callable[[], None]]:
+        """Gives what begins it."""
         if self._rail is None:
-            yield
+            yield lambda: None
             return
-        with PowerSamples(self._rail.read_mw, INTERVAL_S) as samples:
-            yield
+        samples = PowerSamples(self._rail.read_mw, INTERVAL_S)
+        try:
+            yield samples.start
+        finally:
+            samples.stop()
         self._mean_mw[key] = samples.mean_mw
         if samples.unmet:
             self._unmet[key] = samples.unmet

@@ -214,9 +214,10 @@ def other_load(others: OtherLoad, busy: list[Busy]) -> Verdict:
 
 def _watch(root: Path, window_s: float) -> tuple[OtherLoad, list[Busy]]:
     """The load of all but this agent and what it has started, and whose it is."""
+    began_s = time.monotonic()  # processes are read one after the other, in the same order both times
     before = read_processes(root)
     own = family(before, os.getpid())
-    share, began_s = CpuShare(*own, root=root), time.monotonic()
+    share = CpuShare(*own, root=root)
     time.sleep(window_s)
     others, elapsed_s = share.others(), time.monotonic() - began_s
     return others, busiest(before, read_processes(root), elapsed_s, own)

@@ -16,12 +16,13 @@ from contract.tuning import Preflight
 
 @dataclass(frozen=True)
 class Trial:
-    """What one fresh worker gave."""
+    """What one fresh worker gave; `after`: the board right after the counted runs, the worker still there."""
 
     loaded: Loaded
     reply: wire.Message
     fall: MemoryFall
     other_load: OtherLoad
+    after: Observation
     decisions_ns: tuple[int, ...]
     drawn: Drawn
 
@@ -32,12 +33,11 @@ def measurement(
     board: BoardDescription,
     headline: Literal["process", "system"],
     before: Observation,
-    after: Observation,
     stopped: list[str],
     found: Preflight,
 ) -> Measurement:
     """All of it. `headline`: which peak `peak_memory_bytes` is; `found`: how the board was set."""
-    validity = judge(before, after, trial.other_load)
+    validity = judge(before, trial.after, trial.other_load)
     peaks = memory(deployment, trial, headline)
     return Measurement(
         model=deployment.name,
@@ -46,12 +46,12 @@ def measurement(
         convert_ns_mean=trial.reply["convert_ns"],
         decision_ns=trial.decisions_ns,
         memory=peaks,
-        environment=environment(deployment, trial.loaded, board, before, after),
+        environment=environment(deployment, trial.loaded, board, before, trial.after),
         flags=_in_order({*validity.flags, *(finding.flag for finding in found.findings)}),
         stopped_models=tuple(stopped),
         unmet=board.unmet
         | before.unmet
-        | after.unmet
+        | trial.after.unmet
         | validity.unmet
         | found.unmet
         | _unmet_memory(peaks, trial, deployment.engine)

@@ -102,7 +102,7 @@ def read_facts(root: Path = Path("/")) -> Facts:
     unmet: dict[str, str] = {}
     modes = attempt(unmet, "modes", nvpmodel.read_modes, root) or ()
     cpu = Thermal(root).read()
-    gpu = Jetson(root).read() if modes else None
+    gpu = Jetson(root).settings() if modes else None
     unmet |= {"cpu_held": cpu.unmet["clocks_held"]} if cpu.clocks_held is None else {}
     unmet |= {"gpu_held": gpu.unmet["clocks_held"]} if gpu and gpu.clocks_held is None else {}
     unmet |= {"mode": gpu.unmet["power_mode"]} if gpu and gpu.power_mode is None else {}
@@ -251,7 +251,7 @@ def _steps(finding: Finding, allowed: Sequence[Command], wanted: PowerMode | Non
 
 def _proven(step: TuningStep, wanted: PowerMode, root: Path) -> TuningStep:
     """By the mode that is set now: nvpmodel has been seen to fail without saying so, and to complain of nothing."""
-    mode = Jetson(root).read().power_mode
+    mode = Jetson(root).settings().power_mode
     if mode == wanted.name:
         return step.model_copy(update={"state": "done", "detail": ""})
     if step.state != "done":

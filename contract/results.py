@@ -96,7 +96,11 @@ class Energy(Reply):
 
 
 class Power(Reply):
-    """Mean milliwatts of the rail that feeds the whole board: at rest, before the model is loaded, and in its runs."""
+    """Mean milliwatts of the rail that feeds the whole board: at rest, before the model is loaded, and in its runs.
+
+    Of those it is watched from where the worker first tells that one is done, which it does between runs and at most
+    four times a second: sending, mapping and the first run are in this mean as little as in `latency_ms.mean`.
+    """
 
     idle: float | None
     run: float | None
@@ -142,7 +146,7 @@ class Memory(Reply):
 
 
 class Conditions(Reply):
-    """What moves while a bench runs; taken before it and after it.
+    """What moves while a bench runs; taken before it, and after its counted runs while the model is still loaded.
 
     `power_mw` is by rail, and one rail may feed another: never add them up. `throttle_events` counts since the board
     was started. `nvmap_used_bytes`: what a Jetson's GPU driver has allocated.

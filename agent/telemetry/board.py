@@ -30,6 +30,7 @@ class Observation:
     unmet: dict[str, str]
     throttled_by: tuple[str, ...] | None = ()
     clock_limits_mhz: dict[str, float] = field(default_factory=dict)
+    heat_is_counted: bool = False
 
 
 class Sensors:
@@ -61,7 +62,7 @@ class Sensors:
         )
 
     def observe(self) -> Observation:
-        """The board right before or after a bench."""
+        """The board right before a bench, or right after its runs."""
         readings = self._readings()
         return Observation(
             conditions=Conditions(
@@ -77,6 +78,7 @@ class Sensors:
             throttle_events=readings.throttle_events,
             throttled_by=readings.throttled_by,
             clock_limits_mhz=readings.clock_limits_mhz,
+            heat_is_counted=readings.heat_is_counted,
             unmet=_reasons(readings, {*Conditions.model_fields, "clocks_held", "throttled_by"}),
         )
 

@@ -34,8 +34,10 @@ def find_input_rail(root: Path | str = "/") -> InputRail:
     """The one of this board, which could be read just now. ValueError with the reason where there is none."""
     try:
         rails = find_rails(Path(root))
-    except OSError as error:
+    except PermissionError as error:
         raise ValueError(f"the power monitor is root's alone: {error}") from error
+    except OSError as error:
+        raise ValueError(f"the power monitor cannot be read: {error}") from error
     except ValueError as error:
         rapl = "; RAPL tells of the CPU alone" if Path(root, _RAPL).exists() else ""
         raise ValueError(f"no sensor reads the power of the whole board: {error}{rapl}") from error

@@ -5,6 +5,7 @@ power mode, one line of tegrastats for rails or a GPU clock. In a profile it com
 the CPUs' governor.
 """
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from agent.telemetry import commands, nvpmodel
 from agent.telemetry._jetson import tegrastats
-from agent.telemetry._jetson.gpu import find_gpu, read_clock, read_load, read_memory_clock
+from agent.telemetry._jetson.gpu import GpuClock, find_gpu, read_clock, read_load, read_memory_clock
 from agent.telemetry._jetson.rails import read_rails
 from agent.telemetry._jetson.throttling import read_throttle_events
 from agent.telemetry.commands import Ask
@@ -22,6 +23,9 @@ from agent.telemetry.readings import Readings, attempt, read_text
 TEGRASTATS = ("tegrastats", "--interval", "100")
 MIN_AGE_S = 1.0
 """How long an answer of a program is good: readers every second or more share one, before and after a bench do not."""
+
+RETRY_S = 60.0
+"""After which tegrastats is asked again where it failed: that costs a reader up to two seconds."""
 
 _NVMAP_LINE = re.compile(r"^NvMapMemUsed: +(\d+) kB$", re.MULTILINE | re.ASCII)
 
@@ -42,23 +46,42 @@ class Jetson:
         self._root = root
         self._query = _Remembered(query or (commands.output if on_board else _nobody), nvpmodel.QUERY)
         self._line = _Remembered(line or (commands.first_line if on_board else _nobody), TEGRASTATS)
-        self._line_is_of_use = True
+        self._line_from_s = -math.inf
 
     def read(self) -> Readings:
         told = self._from_files()
-        if not self._line_is_of_use or (told.power_mw and "gpu" in told.clocks_mhz):
+        if time.monotonic() < self._line_from_s or (told.power_mw and "gpu" in told.clocks_mhz):
             return told
-        filled = self._filled(told)
-        # What one line does not say, or no line comes for, the next will not tell either.
-        self._line_is_of_use = filled != told
+        try:
+            filled = self._filled(told, tegrastats.parse_line(self._line()))
+        except FileNotFoundError:  # it is not there
+            self._line_from_s = math.inf
+            return told
+        except (OSError, ValueError):
+            self._line_from_s = time.monotonic() + RETRY_S
+            return told
+        if filled == told:  # what one line does not say the next will not tell either
+            self._line_from_s = math.inf
         return filled
+
+    def settings(self) -> Readings:
+        """Of all this, how it is set: power mode, and whether its clock is held. It reads no rail, no tegrastats."""
+        unmet: dict[str, str] = {}
+        _, clock = self._gpu(unmet)
+        return Readings(
+            power_mode=attempt(unmet, "power_mode", self._power_mode),
+            clocks_held=clock.held if clock else None,
+            unmet=unmet,
+        )
+
+    def _gpu(self, unmet: dict[str, str]) -> tuple[Path | None, GpuClock | None]:
+        of_clock = ("clocks_mhz.gpu", "clock_limits_mhz.gpu", "clocks_held")
+        gpu = attempt(unmet, (*of_clock, "gpu_percent"), find_gpu, self._root)
+        return gpu, attempt(unmet, of_clock, read_clock, gpu) if gpu else None
 
     def _from_files(self) -> Readings:
         unmet: dict[str, str] = {}
-        gpu = attempt(
-            unmet, ("clocks_mhz.gpu", "clock_limits_mhz.gpu", "clocks_held", "gpu_percent"), find_gpu, self._root
-        )
-        clock = gpu and attempt(unmet, ("clocks_mhz.gpu", "clock_limits_mhz.gpu", "clocks_held"), read_clock, gpu)
+        gpu, clock = self._gpu(unmet)
         memory_mhz = attempt(unmet, "clocks_mhz.emc", read_memory_clock, self._root)
         return Readings(
             gpu_percent=attempt(unmet, "gpu_percent", read_load, self._root, gpu) if gpu else None,
@@ -84,11 +107,8 @@ class Jetson:
             except (OSError, ValueError) as error:
                 raise ValueError(f"{unreadable}; {error}") from error
 
-    def _filled(self, told: Readings) -> Readings:
+    def _filled(self, told: Readings, line: tegrastats.Line) -> Readings:
         """With what tegrastats says where files say nothing; its temperatures have names of their own."""
-        line = attempt({}, "tegrastats", lambda: tegrastats.parse_line(self._line()))
-        if line is None:
-            return told
         has_zones = any((self._root / "sys/class/thermal").glob("thermal_zone*"))
         clocks = {"gpu": line.gpu_mhz, "emc": line.memory_mhz}
         return replace(

@@ -43,12 +43,19 @@ class PowerSamples:
         return f"too short to tell the power: {count} samples at {self._interval_s:g} s, and {LEAST_SAMPLES} are needed"
 
     def start(self) -> None:
-        self._thread.start()
+        """Again and again is allowed, as it is to stop."""
+        if not self._has_started:
+            self._thread.start()
 
     def stop(self) -> None:
-        """Again and again is allowed."""
+        """Also where it was never started."""
         self._stopping.set()
-        self._thread.join()
+        if self._has_started:
+            self._thread.join()
+
+    @property
+    def _has_started(self) -> bool:
+        return self._thread.ident is not None
 
     def __enter__(self) -> Self:
         self.start()

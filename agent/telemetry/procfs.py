@@ -16,7 +16,6 @@ _STATUS_LINE = re.compile(r"^(VmRSS|VmHWM):\s+(\d+) kB$", re.MULTILINE | re.ASCI
 _CPU_LINE = re.compile(r"^cpu +(\d+(?: \d+)+)$", re.MULTILINE | re.ASCII)
 _ONE_CPU_LINE = re.compile(r"^cpu\d+ ", re.MULTILINE | re.ASCII)
 _PROCESS_LINE = re.compile(r"\d+ \(.*\) (\S(?: -?\d+){19})", re.DOTALL | re.ASCII)
-_LOAD_LINE = re.compile(r"(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) ", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,6 @@ class CpuTimes:
     @property
     def elapsed_s(self) -> float:
         return (self.busy_s + self.idle_s) / self.cpu_count
-
-
-@dataclass(frozen=True)
-class LoadAverage:
-    """Processes running or waiting, averaged over 1, 5 and 15 minutes."""
-
-    one_min: float
-    five_min: float
-    fifteen_min: float
 
 
 @dataclass(frozen=True)
@@ -102,14 +92,6 @@ def parse_cpu_times(text: str, ticks_per_s: int = TICKS_PER_S) -> CpuTimes:
     return CpuTimes((sum(ticks) - idle) / ticks_per_s, idle / ticks_per_s, cpu_count)
 
 
-def parse_load_average(text: str) -> LoadAverage:
-    """/proc/loadavg."""
-    line = _LOAD_LINE.match(text)
-    if not line:
-        raise ValueError(f"/proc/loadavg does not start with three averages: {text[:40]!r}")
-    return LoadAverage(*(float(value) for value in line.groups()))
-
-
 def parse_process_memory(text: str) -> ProcessMemory:
     """/proc/PID/status."""
     found = {key: int(kib) * 1024 for key, kib in _STATUS_LINE.findall(text)}
@@ -140,10 +122,6 @@ def read_memory(root: Path | str = "/") -> MemoryInfo:
 
 def read_cpu_times(root: Path | str = "/") -> CpuTimes:
     return parse_cpu_times(read_text(Path(root, "proc/stat")))
-
-
-def read_load_average(root: Path | str = "/") -> LoadAverage:
-    return parse_load_average(read_text(Path(root, "proc/loadavg")))
 
 
 def read_process_memory(pid: int, root: Path | str = "/") -> ProcessMemory:

@@ -22,6 +22,7 @@ class Readings:
     clocks_mhz         by clock ("cpu0", "gpu")          clock_limits_mhz   the highest each may have now
     clocks_held        whether the clocks are set to stand still, not to follow the load
     throttle_events    a counter that only grows while the board is being throttled
+    heat_is_counted    whether it grows by heat too: elsewhere that is known by `throttled_by` alone
     throttled_by       what holds clocks down at this moment, by the kernel's names
     unmet              by figure, or "temperatures_c.NAME" for one sensor: why it could not be read
     """
@@ -35,6 +36,7 @@ class Readings:
     power_mode: str | None = None
     clocks_held: bool | None = None
     throttle_events: int | None = None
+    heat_is_counted: bool = False
     throttled_by: tuple[str, ...] | None = None
     temperatures_c: dict[str, float] = field(default_factory=dict)
     clocks_mhz: dict[str, float] = field(default_factory=dict)
@@ -57,7 +59,7 @@ def combine(parts: Sequence[Readings]) -> Readings:
     """All sources as one: the first that knows a figure gives it; what none knows has the first reason.
 
     `clocks_held` and `throttled_by` are of all clocks, and each source tells of its own (CPU, GPU, Edge TPU): see
-    `_all_held` and `_all_throttling`.
+    `_all_held` and `_all_throttling`. `heat_is_counted` is of the source that gives the counter.
     """
     known: dict[str, Any] = {
         figure: next((value for part in parts if (value := getattr(part, figure)) is not None), None)
@@ -65,6 +67,7 @@ def combine(parts: Sequence[Readings]) -> Readings:
     }
     known["clocks_held"] = _all_held(parts)
     known["throttled_by"] = _all_throttling(parts)
+    known["heat_is_counted"] = next((part.heat_is_counted for part in parts if part.throttle_events is not None), False)
     for table in _TABLES:
         known[table] = {key: value for part in reversed(parts) for key, value in getattr(part, table).items()}
     unmet = {

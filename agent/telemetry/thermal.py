@@ -20,8 +20,11 @@ OWN_POWERSAVE_DRIVERS = frozenset({"intel_pstate", "amd-pstate-epp"})
 INVALID_BELOW_C = -100.0
 """No board lives there: -274 is the kernel's THERMAL_TEMP_INVALID, -256 Tegra's answer for a zone without power."""
 
-PMIC_CONSTANTS_C = (50, 100)
-"""What the Nano's power chip says as long as it has no alarm (drivers/thermal/max77620_thermal.c): 100 on older L4T."""
+POWER_CHIP = ("PMIC-Die", "PMIC")
+"""The Nano's: its zone, and what tegrastats calls it."""
+
+POWER_CHIP_CONSTANTS_C = (50, 100)
+"""What that chip says as long as it has no alarm (drivers/thermal/max77620_thermal.c): 100 on older L4T."""
 
 HOLDS_CLOCKS_DOWN = re.compile(r"Processor|(thermal-)?(cpufreq|devfreq)-.+|.+-throttle-alert|.+-balanced")
 """Cooling devices that cost speed: the kernel's own, and those of Jetsons (a fan, or a set-point, does not).
@@ -37,11 +40,18 @@ _NO_CPUFREQ = "the kernel shows no CPU clocks (no cpufreq, as in most virtual ma
 def parse_temperature(zone_type: str, text: str) -> float:
     """Degrees Celsius of a zone; ValueError where the text is not a temperature that was measured."""
     celsius = integer(text) / 1000
-    if celsius < INVALID_BELOW_C:
-        raise ValueError(f"{celsius:g} C is no temperature: the sensor is off")
-    if zone_type == "PMIC-Die" and celsius in PMIC_CONSTANTS_C:
-        raise ValueError(f"{celsius:g} C is a constant of this sensor (Jetson Nano), not a reading")
+    if reason := why_not_measured(zone_type, celsius):
+        raise ValueError(reason)
     return celsius
+
+
+def why_not_measured(sensor: str, celsius: float) -> str | None:
+    """None for a temperature, of a zone or of tegrastats, that is one."""
+    if celsius < INVALID_BELOW_C:
+        return f"{celsius:g} C is no temperature: the sensor is off"
+    if sensor in POWER_CHIP and celsius in POWER_CHIP_CONSTANTS_C:
+        return f"{celsius:g} C is a constant of this sensor (Jetson Nano), not a reading"
+    return None
 
 
 def parse_clock(text: str) -> float:
@@ -69,6 +79,7 @@ class Thermal:
             power_mode=attempt(unmet, "power_mode", _governor, policies),
             clocks_held=attempt(unmet, "clocks_held", _clocks_held, policies),
             throttle_events=attempt(unmet, "throttle_events", _throttle_events, self._root),
+            heat_is_counted=True,
             throttled_by=attempt(unmet, "throttled_by", _throttled_by, self._root),
             temperatures_c=_temperatures(self._root, unmet),
             clocks_mhz=_clocks(policies, "scaling_cur_freq", "clocks_mhz", unmet),
@@ -159,7 +170,7 @@ def _clocks_held(policies: dict[int, Path]) -> bool:
 
 
 def _throttle_events(root: Path) -> int:
-    """Sum of all CPUs' counters of throttling, of the core and of its package."""
+    """Sum of all CPUs' counters of throttling by heat, of the core and of its package."""
     counters = list(root.glob("sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/*_throttle_count"))
     if not counters:
         raise ValueError("the kernel counts no throttling here (Intel CPUs alone have thermal_throttle)")

@@ -2,20 +2,21 @@
 
 ============  =============================================================================================
 throttled     the board's counter of throttling grew, or clocks were held down right before the bench or right after
-              it: by a cooling device, or by a trip point an Edge TPU was at, where its driver halves its clock. A
-              high temperature or a low clock alone is no evidence
+              its runs: by a cooling device, or by a trip point an Edge TPU was at, where its driver halves its clock.
+              A high temperature or a low clock alone is no evidence. Intel's counter is of heat; a Jetson's of current
+              alone, so that nothing is known there where the cooling devices cannot be read
 clocks_moved  their setting changed between before and after (the power mode, the highest clock that is allowed,
               or whether they are set to stand still); or clocks that were set to stand still did not: the
-              highest of the CPUs, or another clock, was more than 5 % away after the bench from before
-swapped       more than 1 MiB more swap was in use after the bench than before
+              highest of the CPUs, or another clock, was more than 5 % away after the runs from before
+swapped       more than 1 MiB more swap was in use after the runs, the worker still there, than before the bench
 other_load    all processes but the measured ones used more than a tenth of a core. A run that waits for the
               slowest of its threads is then up to a tenth longer
 ============  =============================================================================================
 
-Why clocks that follow the load are not judged here: before and after a bench the board is idle, so two readings of a
-scaling governor's clocks say nothing of the time between. That they follow the load is a setting, with a remedy: of
-settings agent/preflight.py has the flags. What clocks may do at most is no reading but a setting, and whether that is
-still the same is judged always. The row has the governor as its power mode.
+Why clocks that follow the load are not judged here: before a bench and after its runs the board is idle, so two
+readings of a scaling governor's clocks say nothing of the time between. That they follow the load is a setting, with a
+remedy: of settings agent/preflight.py has the flags. What clocks may do at most is no reading but a setting, and
+whether that is still the same is judged always. The row has the governor as its power mode.
 The highest clock of a group is compared, as idle CPUs may be clocked lower.
 
 Why a single event of throttling is told, though a Jetson Orin without caps has some at rest, each of a millisecond: how
@@ -60,7 +61,11 @@ def _throttled(before: Observation, after: Observation) -> bool | str:
         return True
     if before.throttle_events is None or after.throttle_events is None:
         return _why("throttle_events", before, after)
-    return after.throttle_events > before.throttle_events
+    if after.throttle_events > before.throttle_events:
+        return True
+    if None in (before.throttled_by, after.throttled_by) and not after.heat_is_counted:
+        return f"current alone is counted here, and of heat: {_why('throttled_by', before, after)}"
+    return False
 
 
 def _clocks_moved(before: Observation, after: Observation) -> bool | str:

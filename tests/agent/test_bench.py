@@ -3,6 +3,7 @@
 import asyncio
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bundles
@@ -18,6 +19,8 @@ from PIL import Image
 from agent import bench as module
 from agent.errors import BoardHeldError, NotFoundError, RecentTrafficError
 from agent.jobs import RunningJob
+from agent.telemetry import Observation, Sensors
+from agent.telemetry.procfs import Procfs
 from contract.api import BenchRequest, Measurement
 from contract.manifest import Score
 
@@ -110,6 +113,41 @@ def test_the_headline_of_a_board_that_shares_memory_is_the_whole_boards(tmp_path
             measurement = await Bench(service).measured()
             assert measurement.memory.peak_memory_bytes == measurement.memory.system_delta_peak_bytes
             assert unexplained(measurement) == set()
+
+    running.run(main())
+
+
+class Watching(Sensors):
+    """Notes which workers live whenever the board is observed for a row."""
+
+    def __init__(self) -> None:
+        super().__init__((Procfs(Path("/")),))
+        self.workers: list[list[int]] = []
+
+    def observe(self) -> Observation:
+        self.workers.append(running.children())
+        return super().observe()
+
+
+def test_the_board_is_observed_before_the_worker_starts_and_while_it_still_lives(tmp_path: Path) -> None:
+    """The end of a process frees its swap, and heat is what the runs have left behind."""
+
+    async def main() -> None:
+        sensors, of_the_bench = Watching(), []
+        async with bundles.serving(
+            tmp_path, {"m": bundles.null()}, shares_memory=True, start=rogue.obedient(tmp_path)
+        ) as service:
+            service.bencher = replace(service.bencher, sensors=sensors)
+
+            def at(stage: str, _job: RunningJob) -> None:
+                if stage == "running":
+                    of_the_bench.extend(running.children())
+                if stage == "deciding":
+                    assert len(sensors.workers) == 2
+
+            await Bench(service, at).measured()
+            assert len(of_the_bench) == 1
+            assert sensors.workers == [[], of_the_bench]
 
     running.run(main())
 

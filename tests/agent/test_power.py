@@ -49,8 +49,12 @@ def test_at_rest_then_running(board: Path) -> None:
     async def main() -> None:
         meter = Meter(board)
         await meter.rest(stages.append)
-        draw(board, 2000)
-        with meter.running():
+        draw(board, 9000)  # the inputs are mapped, and the first run
+        with meter.running() as counted:
+            await asyncio.sleep(0.05)
+            draw(board, 2000)
+            for _ in range(2):
+                counted()
             await asyncio.sleep(0.2)
         drawn = meter.drawn
         assert drawn.power.idle == pytest.approx(1000 * VOLTS)
@@ -61,12 +65,16 @@ def test_at_rest_then_running(board: Path) -> None:
     assert stages == [AT_REST]
 
 
-def test_runs_that_are_too_short_to_tell(board: Path) -> None:
+@pytest.mark.parametrize("some", [True, False])
+def test_runs_that_are_too_short_to_tell(board: Path, some: bool) -> None:
+    """Or but one run, after which there is nothing to measure."""
+
     async def main() -> None:
         meter = Meter(board)
         await meter.rest(lambda _: None)
-        with meter.running():
-            pass
+        with meter.running() as counted:
+            if some:
+                counted()
         assert meter.drawn.power.idle == pytest.approx(1000 * VOLTS)
         assert meter.drawn.power.run is None
         assert "too short" in meter.drawn.unmet["power_mw.run"]
@@ -82,8 +90,8 @@ def test_a_board_without_such_a_rail_waits_for_nothing(tmp_path: Path, monkeypat
     async def main() -> None:
         meter = Meter(tmp_path)
         await meter.rest(stages.append)
-        with meter.running():
-            pass
+        with meter.running() as counted:
+            counted()
         assert meter.drawn.power == Power(idle=None, run=None)
         assert meter.drawn.unmet.keys() == {"power_mw.idle", "power_mw.run"}
         assert "no sensor reads the power of the whole board" in meter.drawn.unmet["power_mw.run"]
@@ -97,15 +105,26 @@ def test_what_was_not_come_to_says_so(board: Path) -> None:
 
 
 def test_a_bench_on_a_board_with_a_rail(tmp_path: Path, board: Path) -> None:
-    """The model runs at twice the current; what is found of the board's settings is in its flags."""
+    """The model runs at twice the current, after a first run that draws more and counts no more than its time does.
+
+    What is found of the board's settings is in its flags.
+    """
 
     async def main() -> None:
         models = {"m": bundles.null(delay_ms=10)}
         async with bundles.serving(tmp_path, models, start=rogue.obedient(tmp_path)) as service:
             service.bencher = replace(service.bencher, root=board)
 
-            def at(stage: str, _job: RunningJob) -> None:
-                draw(board, 2000 if stage == "running" else 1000)
+            def at(stage: str, job: RunningJob) -> None:
+                draw(board, 9000 if stage == "running" else 1000)
+                if stage == "running":
+                    told = job.progress
+
+                    def progress(done: int, total: int) -> None:
+                        draw(board, 2000 if done else 9000)
+                        told(done, total)
+
+                    job.progress = progress  # type: ignore[method-assign]  # to hear of it too
 
             bench = Bench(service, at, runs=30)
             measurement = await bench.measured()

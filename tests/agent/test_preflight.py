@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import recorded
@@ -14,8 +15,8 @@ from agent import preflight
 from agent.preflight import Settings, judge, look, other_load, read_settings, settings, throttled
 from agent.telemetry import OtherLoad, open_sensors
 from agent.telemetry.nvpmodel import PowerMode
-from agent.telemetry.processes import Busy
-from agent.telemetry.procfs import MemoryInfo
+from agent.telemetry.processes import Busy, Process
+from agent.telemetry.procfs import MemoryInfo, ProcessTimes
 from agent.tuning import Facts
 from contract.tuning import Preflight, PreflightFinding
 
@@ -227,6 +228,23 @@ def test_who_else_uses_this_machine() -> None:
     names = [each.name for each in busy]
     assert "a-stranger" in names
     assert "our-worker" not in names
+
+
+def test_a_process_that_keeps_a_core_busy_is_told_as_one_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """However long it takes to read them all: here as long as the window itself."""
+    now_s = [1000.0]
+
+    def read(_root: Path) -> dict[int, Process]:
+        now_s[0] += 0.5
+        return {7: Process("busy", 1, ProcessTimes(cpu_s=now_s[0], start_ticks=1))}
+
+    def sleep(seconds: float) -> None:
+        now_s[0] += seconds
+
+    monkeypatch.setattr(preflight, "time", SimpleNamespace(monotonic=lambda: now_s[0], sleep=sleep))
+    monkeypatch.setattr(preflight, "read_processes", read)
+    _, busy = preflight._watch(tmp_path, 0.5)
+    assert busy == [Busy("busy", pytest.approx(1.0))]
 
 
 @pytest.mark.usefixtures("stranger")

@@ -76,11 +76,12 @@ def trial(
     decisions_ns: tuple[int, ...] = (),
     fall: MemoryFall | None = None,
     drawn: Drawn = UNREAD,
+    after: Observation = QUIET,
 ) -> Trial:
     if fall is None:
         with MemoryFall() as fall:
             pass
-    return Trial(loaded, dict(reply), fall, OtherLoad(0.0), decisions_ns, drawn)
+    return Trial(loaded, dict(reply), fall, OtherLoad(0.0), after, decisions_ns, drawn)
 
 
 def falling(folder: Path, *available_kb: int) -> MemoryFall:
@@ -142,7 +143,7 @@ def test_a_board_whose_memory_could_not_be_read_then_has_no_baseline_and_the_rea
     plain: Deployment, tmp_path: Path
 ) -> None:
     taken = trial(loaded(available_bytes="no MemAvailable"), reply(), fall=falling(tmp_path, 3100, 3000))
-    told = measurement(plain, taken, BOARD, "system", QUIET, QUIET, [], FIT)
+    told = measurement(plain, taken, BOARD, "system", QUIET, [], FIT)
     assert (told.memory.peak_memory_bytes, told.memory.baseline_bytes) == (100 << 10, None)
     assert told.unmet["baseline_bytes"] == "no MemAvailable"
     assert "model_peak_bytes" in told.unmet
@@ -150,14 +151,14 @@ def test_a_board_whose_memory_could_not_be_read_then_has_no_baseline_and_the_rea
 
 def test_what_a_build_took_is_known_or_has_its_reason(plain: Deployment) -> None:
     taken = trial(loaded(), reply())
-    told = measurement(built(plain, 77), taken, BOARD, "process", QUIET, QUIET, [], FIT)
+    told = measurement(built(plain, 77), taken, BOARD, "process", QUIET, [], FIT)
     assert told.memory.build_peak_bytes == 77
     assert "build_peak_bytes" not in told.unmet
     unread = built(plain, None, build_peak_bytes="no VmHWM")
-    told = measurement(unread, taken, BOARD, "process", QUIET, QUIET, [], FIT)
+    told = measurement(unread, taken, BOARD, "process", QUIET, [], FIT)
     assert told.memory.build_peak_bytes is None
     assert told.unmet["build_peak_bytes"] == "no VmHWM"
-    told = measurement(plain, taken, BOARD, "process", QUIET, QUIET, [], FIT)
+    told = measurement(plain, taken, BOARD, "process", QUIET, [], FIT)
     assert told.unmet["build_peak_bytes"] == "nothing was built on the board"
 
 
@@ -170,7 +171,7 @@ def test_every_null_has_its_own_reason(plain: Deployment, tmp_path: Path) -> Non
         reply(None, run_peak_bytes="cannot be reset"),
         fall=unread,
     )
-    told = measurement(plain, worst, BOARD, "process", QUIET, QUIET, ["n"], FIT)
+    told = measurement(plain, worst, BOARD, "process", QUIET, ["n"], FIT)
     nulls = {name for name, figure in told.memory.model_dump().items() if figure is None}
     assert len(nulls) == 8
     assert nulls | {
@@ -191,9 +192,7 @@ def test_every_null_has_its_own_reason(plain: Deployment, tmp_path: Path) -> Non
 
 
 def test_a_figure_that_is_there_has_no_reason(plain: Deployment) -> None:
-    told = measurement(
-        plain, trial(loaded(), reply(accelerator_ns=5.0), (7, 8)), BOARD, "process", QUIET, QUIET, [], FIT
-    )
+    told = measurement(plain, trial(loaded(), reply(accelerator_ns=5.0), (7, 8)), BOARD, "process", QUIET, [], FIT)
     assert told.accelerator_ns_mean == 5.0
     assert told.decision_ns == (7, 8)
     assert not {"accelerator_ms.mean", "decision_ms.mean", "baseline_bytes", "peak_memory_bytes"} & told.unmet.keys()
@@ -205,9 +204,7 @@ def test_a_figure_that_is_there_has_no_reason(plain: Deployment) -> None:
 
 def test_what_is_converted_has_its_mean_or_the_reason(plain: Deployment) -> None:
     def told(deployment: Deployment, convert_ns: float | None) -> tuple[float | None, str | None]:
-        made = measurement(
-            deployment, trial(loaded(), reply(convert_ns=convert_ns)), BOARD, "process", QUIET, QUIET, [], FIT
-        )
+        made = measurement(deployment, trial(loaded(), reply(convert_ns=convert_ns)), BOARD, "process", QUIET, [], FIT)
         return made.convert_ns_mean, made.unmet.get("convert_ms.mean")
 
     signature = plain.manifest.signature
@@ -226,17 +223,17 @@ def test_how_the_board_was_set_is_in_the_flags_in_their_order(plain: Deployment)
     finding = PreflightFinding(flag="power_mode", now="7W", better="15W")
     found = Preflight(findings=(finding,), unmet={"flags.on_battery": "no supplies"})
     swapped = replace(QUIET, conditions=QUIET.conditions.model_copy(update={"swap_used_bytes": 1 << 30}))
-    told = measurement(plain, trial(loaded(), reply()), BOARD, "process", QUIET, swapped, [], found)
+    told = measurement(plain, trial(loaded(), reply(), after=swapped), BOARD, "process", QUIET, [], found)
     assert told.flags == ("swapped", "power_mode")
     assert told.unmet["flags.on_battery"] == "no supplies"
 
 
 def test_what_the_board_drew_or_why_that_is_not_known(plain: Deployment) -> None:
-    told = measurement(plain, trial(loaded(), reply()), BOARD, "process", QUIET, QUIET, [], FIT)
+    told = measurement(plain, trial(loaded(), reply()), BOARD, "process", QUIET, [], FIT)
     assert told.power_mw == Power(idle=None, run=None)
     assert told.unmet["power_mw.run"] == "no rail"
     drawn = Drawn(Power(idle=1500.0, run=None), {"power_mw.run": "too short"})
-    told = measurement(plain, trial(loaded(), reply(), drawn=drawn), BOARD, "process", QUIET, QUIET, [], FIT)
+    told = measurement(plain, trial(loaded(), reply(), drawn=drawn), BOARD, "process", QUIET, [], FIT)
     assert told.power_mw == drawn.power
     assert told.unmet["power_mw.run"] == "too short"
     assert "power_mw.idle" not in told.unmet

@@ -7,6 +7,7 @@ import recorded
 
 from agent import tuning
 from agent.as_root import Command
+from agent.telemetry import jetson
 from agent.telemetry.nvpmodel import PowerMode
 from agent.tuning import Facts, Finding, advice, look, read_facts
 
@@ -50,6 +51,12 @@ def test_how_a_recorded_board_is_set(tmp_path: Path) -> None:
     assert facts.zram == ("/dev/zram0", "/dev/zram1")
     assert facts.desktop is True
     assert facts.unmet == {}
+
+
+def test_no_rail_is_read_to_know_how_a_board_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at right before each trial: rails hang on a slow bus."""
+    monkeypatch.setattr(jetson, "read_rails", lambda _root: pytest.fail("a rail was read"))
+    assert read_facts(recorded.build("nano-jp46", tmp_path).root).mode == "MAXN"
 
 
 def test_this_machine_can_be_looked_at() -> None:

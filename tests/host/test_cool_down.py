@@ -158,9 +158,16 @@ class TestInABench:
         bench(client, store, self.asked(rested_c={"cpu": 31.0}, trials=2, cool_down_s=5), Told())
         assert waits == [({"cpu": 31.0}, 5)] * 2
 
-    def test_this_machine(self, client: AgentClient, store: Store) -> None:
-        """Cool, too warm within no time, or without a sensor: it has ended, or there is a reason."""
-        rows = bench(client, store, self.asked(trials=2, cool_down_s=0.01), Told())
-        assert rows[0].environment is not None
-        if not rows[0].environment.before.temperatures_c:
-            assert "nothing was waited for" in rows[1].unmet[COOL_DOWN]
+    @pytest.mark.parametrize("rested_c", [-200.0, 200.0])
+    def test_this_machine(self, client: AgentClient, store: Store, rested_c: float) -> None:
+        """Far too warm within no time, cool at once, or without a sensor, of which the reason is told."""
+        celsius = client.telemetry().temperatures_c
+        rested = dict.fromkeys(celsius, rested_c)
+        (row,) = bench(client, store, self.asked(rested_c=rested, cool_down_s=0.01), Told())
+        reason = row.unmet.get(COOL_DOWN, "cool")
+        if not celsius:
+            assert reason.startswith("nothing was waited for: ")
+        elif rested_c > 0:
+            assert reason == "cool"
+        else:
+            assert reason.endswith(" C above what it was before the first trial")

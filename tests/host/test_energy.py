@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contract.api import Measurement
 from contract.results import BenchRow, Energy, Latency, Memory, Power
@@ -13,8 +11,6 @@ from host.preflight import OF_SETTINGS, OLDER
 from host.report.values import figure, why_missing
 from host.store import Store
 from host.through_worker import Taken, _samples
-
-MILLIWATTS = st.floats(0, 60_000)
 
 
 def measured(row: BenchRow, power: Power | None) -> Measurement:
@@ -32,15 +28,6 @@ def measured(row: BenchRow, power: Power | None) -> Measurement:
         unmet={},
         power_mw=power,
     )
-
-
-@given(MILLIWATTS, MILLIWATTS, st.floats(0.001, 10_000))
-def test_what_is_above_rest_is_the_rest_of_it(idle: float, run: float, mean_ms: float) -> None:
-    taken = energy(Power(idle=idle, run=run), mean_ms)
-    assert taken.per_run == pytest.approx(run * mean_ms / 1000)
-    assert taken.per_run is not None
-    assert taken.above_idle is not None
-    assert taken.per_run - taken.above_idle == pytest.approx(idle * mean_ms / 1000, abs=1e-6)
 
 
 def test_seven_watts_for_ten_milliseconds_are_seventy_millijoules() -> None:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.telemetry.readings import read_text
+from agent.telemetry.readings import attempt, read_text
 from agent.telemetry.thermal import integer
 
 _OLD = "sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"
@@ -21,7 +21,8 @@ _RAIL = re.compile(r"rail_name_(\d+)")
 def read_rails(root: Path) -> dict[str, float]:
     """Milliwatts by rail, e.g. VDD_IN, POM_5V_IN: the whole module's, others being parts of it.
 
-    OSError where they are root's alone, as on a Nano until its owner changes that; ValueError where there are none.
+    PermissionError where they are root's alone, as on a Nano until its owner changes that; OSError, ValueError where
+    there are none, or one cannot be read.
     """
     return {name: rail.read_mw() for name, rail in find_rails(root).items()}
 
@@ -39,7 +40,7 @@ class Rail:
 
 
 def find_rails(root: Path) -> dict[str, Rail]:
-    """By name. OSError where names are root's alone; ValueError where there are none."""
+    """By name. PermissionError where names are root's alone, OSError; ValueError where there are none."""
     rails = _hwmon_rails(root) or _iio_rails(root)
     if not rails:
         raise ValueError("the kernel shows no INA3221 power monitor")
@@ -49,7 +50,8 @@ def find_rails(root: Path) -> dict[str, Rail]:
 def _hwmon_rails(root: Path) -> dict[str, Rail]:
     rails = {}
     for monitor in sorted((root / "sys/class/hwmon").glob("hwmon*")):
-        if read_text(monitor / "name").strip() != "ina3221":
+        name = attempt({}, "name", read_text, monitor / "name")  # one without has nothing to do with ours
+        if name is None or name.strip() != "ina3221":
             continue
         for path in sorted(monitor.glob("in*_label")):
             found = _LABEL.fullmatch(path.name)

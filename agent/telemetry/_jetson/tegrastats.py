@@ -7,7 +7,7 @@ Utility"; lines of R32 to R39 are recorded in tests/agent/telemetry/boards).
 import re
 from dataclasses import dataclass, field
 
-from agent.telemetry.thermal import INVALID_BELOW_C, PMIC_CONSTANTS_C
+from agent.telemetry.thermal import why_not_measured
 
 _GPU = re.compile(r"\bGR3D_FREQ (?:(\d+)%)?(?:@\[?(\d+))?", re.ASCII)
 _MEMORY = re.compile(r"\bEMC_FREQ (?:\d+%)?@(\d+)", re.ASCII)
@@ -36,12 +36,9 @@ def parse_line(text: str) -> Line:
         gpu_mhz=float(gpu[2]) if gpu and gpu[2] else None,
         memory_mhz=float(memory[1]) if memory else None,
         temperatures_c={
-            name: float(celsius) for name, celsius in _TEMPERATURE.findall(text) if _is_measured(name, float(celsius))
+            name: float(celsius)
+            for name, celsius in _TEMPERATURE.findall(text)
+            if not why_not_measured(name, float(celsius))
         },
         power_mw={rail: float(milliwatts) for rail, milliwatts in _RAIL.findall(text)},
     )
-
-
-def _is_measured(sensor: str, celsius: float) -> bool:
-    """As `thermal.parse_temperature` has it."""
-    return celsius >= INVALID_BELOW_C and not (sensor == "PMIC" and celsius in PMIC_CONSTANTS_C)

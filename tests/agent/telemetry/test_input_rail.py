@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import recorded
 
+from agent.telemetry._jetson import rails
 from agent.telemetry.input_rail import find_input_rail
+from agent.telemetry.readings import read_text
 
 Tree = Callable[[dict[str, str]], Path]
 MONITOR = "sys/class/hwmon/hwmon1"
@@ -44,18 +46,27 @@ def test_a_desktop_has_none_and_says_what_its_cpu_measures(tree: Tree) -> None:
 
 
 def test_rails_none_of_which_feeds_the_board_are_not_added_up(tree: Tree) -> None:
-    rails = {"name": "ina3221", "in1_label": "VDD_GPU_SOC", "in1_input": "5000", "curr1_input": "700"}
+    monitor = {"name": "ina3221", "in1_label": "VDD_GPU_SOC", "in1_input": "5000", "curr1_input": "700"}
     with pytest.raises(ValueError, match="none of the rails VDD_GPU_SOC is known to feed the whole board"):
-        find_input_rail(tree({f"{MONITOR}/{file}": f"{text}\n" for file, text in rails.items()}))
+        find_input_rail(tree({f"{MONITOR}/{file}": f"{text}\n" for file, text in monitor.items()}))
 
 
 @pytest.mark.parametrize(
-    ("unreadable", "why"),
-    [("rail_name_0", "the power monitor is root's alone"), ("in_power0_input", "POM_5V_IN cannot be read")],
+    ("unreadable", "error", "why"),
+    [
+        ("rail_name_0", PermissionError(13, "Permission denied"), "the power monitor is root's alone: .*denied"),
+        ("rail_name_0", OSError(5, "Input/output error"), "the power monitor cannot be read: .*Input/output error"),
+        ("in_power0_input", PermissionError(13, "Permission denied"), "POM_5V_IN cannot be read: .*denied"),
+    ],
 )
-def test_what_is_root_s_alone_has_that_as_the_reason(tmp_path: Path, unreadable: str, why: str) -> None:
-    path = recorded.build("nano-jp46", tmp_path).root / "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0" / unreadable
-    path.unlink()
-    path.mkdir()
+def test_what_cannot_be_read_has_that_as_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unreadable: str, error: OSError, why: str
+) -> None:
+    def read(path: Path) -> str:
+        if path.name == unreadable:
+            raise error
+        return read_text(path)
+
+    monkeypatch.setattr(rails, "read_text", read)
     with pytest.raises(ValueError, match=why):
-        find_input_rail(tmp_path)
+        find_input_rail(recorded.build("nano-jp46", tmp_path).root)

@@ -1,12 +1,14 @@
 """The source as a whole, over recorded boards; its parts are in test_jetson_parts.py."""
 
+import math
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import recorded
 
-from agent.telemetry import jetson, open_sensors
+from agent.telemetry import OtherLoad, jetson, judge, open_sensors
 from agent.telemetry.jetson import Jetson
 
 Tree = Callable[[dict[str, str]], Path]
@@ -15,14 +17,17 @@ RAIL = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0/rail_name_0"
 
 
 class Program:
-    """Answers with a text, and counts how often it was asked."""
+    """Answers with a text, or fails, and counts how often it was asked."""
 
     def __init__(self, answer: str) -> None:
         self.answer = answer
+        self.error: Exception | None = None
         self.asked: list[Sequence[str]] = []
 
     def __call__(self, command: Sequence[str]) -> str:
         self.asked.append(command)
+        if self.error:
+            raise self.error
         if not self.answer:
             raise ValueError(f"{command[0]} says nothing")
         return self.answer
@@ -95,6 +100,18 @@ def test_what_throttles_a_hot_board(tmp_path: Path) -> None:
     assert telemetry.throttled_by == ("gpu-throttle-alert", "devfreq-17000000.gpu")
 
 
+def test_a_jetson_counts_current_and_no_heat(tmp_path: Path) -> None:
+    """Where its cooling devices cannot be read, that is told, though the counter stood still."""
+    board = recorded.build("orin-nano-jp62", tmp_path)
+    seen = open_sensors(SENSORS, board.root).observe()
+    assert judge(seen, seen, OtherLoad(0.0)).unmet.keys().isdisjoint({"flags.throttled"})
+    shutil.rmtree(board.root / "sys/class/thermal")
+    blind = open_sensors(SENSORS, board.root).observe()
+    verdict = judge(blind, blind, OtherLoad(0.0))
+    assert "throttled" not in verdict.flags
+    assert "the kernel shows no cooling device" in verdict.unmet["flags.throttled"]
+
+
 def test_a_fan_and_a_warm_case_throttle_nothing(tmp_path: Path) -> None:
     telemetry = open_sensors(SENSORS, recorded.build("orin-nano-jp62", tmp_path).root).read()
     assert telemetry.throttled_by == ()
@@ -112,6 +129,26 @@ def test_where_files_tell_no_program_is_asked(tmp_path: Path) -> None:
     query, line = Program(board.commands["nvpmodel"]), Program(board.commands["tegrastats"])
     Jetson(board.root, query, line).read()
     assert (query.asked, line.asked) == ([], [])
+
+
+@pytest.mark.parametrize("name", recorded.NAMES)
+def test_how_it_is_set_is_read_without_a_rail_or_tegrastats(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = recorded.build(name, tmp_path)
+    line = Program(board.commands["tegrastats"])
+    read = Jetson(board.root).read()
+    monkeypatch.setattr(jetson, "read_rails", lambda _root: pytest.fail("a rail was read"))
+    told = Jetson(board.root, line=line).settings()
+    assert (told.power_mode, told.clocks_held, told.unmet) == (read.power_mode, read.clocks_held, {})
+    assert line.asked == []
+
+
+def test_a_setting_that_cannot_be_read_has_its_reason(tree: Tree) -> None:
+    told = Jetson(tree({}), Program("")).settings()
+    assert (told.power_mode, told.clocks_held) == (None, None)
+    assert "nvpmodel says nothing" in told.unmet["power_mode"]
+    assert "devfreq" in told.unmet["clocks_held"]
 
 
 @pytest.mark.parametrize("name", [name for name in recorded.NAMES if name != "orin-nano-jp72"])
@@ -167,6 +204,31 @@ def test_tegrastats_is_not_asked_again_for_what_it_does_not_tell(tree: Tree, ans
     assert first == second
     assert first.power_mw == {}
     assert "INA3221" in first.unmet["power_mw"]
+
+
+@pytest.mark.parametrize(
+    ("fails", "again_after_s"),
+    [
+        (ValueError("tegrastats said no line within 2 s"), 60),
+        (BlockingIOError("Resource temporarily unavailable"), 60),
+        (None, 60),  # no line of its own
+        (FileNotFoundError("this board has no tegrastats"), math.inf),
+    ],
+    ids=["silent", "no process", "complains", "not there"],
+)
+def test_tegrastats_that_failed_is_asked_again_after_a_minute(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, fails: Exception | None, again_after_s: float
+) -> None:
+    line = Program("tegrastats: busy")
+    source = Jetson(tree({"proc/meminfo": "MemTotal: 1 kB\n"}), line=line)
+    line.error = fails
+    now = [1000.0]
+    monkeypatch.setattr(jetson.time, "monotonic", lambda: now[0])
+    assert source.read().power_mw == {}
+    line.error, line.answer = None, "RAM 1/2MB VDD_IN 5000/5000"
+    for at_s in (1001.0, 1059.9, 1060.0, 5000.0):
+        now[0] = at_s
+        assert source.read().power_mw == ({"VDD_IN": 5000} if at_s >= 1000 + again_after_s else {})
 
 
 def test_readers_of_the_same_second_share_an_answer(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

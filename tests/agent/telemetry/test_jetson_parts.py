@@ -114,6 +114,19 @@ def test_a_rail_without_a_current_is_none(tree: Tree) -> None:
     assert rails.read_rails(root) == {"VDD_IN": 7500}
 
 
+def test_a_monitor_without_a_name_is_left_out(tree: Tree) -> None:
+    root = tree(
+        {
+            "sys/class/hwmon/hwmon0/temp1_input": "40000\n",
+            f"{MONITOR}/name": "ina3221\n",
+            f"{MONITOR}/in1_label": "VDD_IN\n",
+            f"{MONITOR}/in1_input": "5000\n",
+            f"{MONITOR}/curr1_input": "1500\n",
+        }
+    )
+    assert rails.read_rails(root) == {"VDD_IN": 7500}
+
+
 def test_no_power_monitor(tree: Tree) -> None:
     with pytest.raises(ValueError, match="no INA3221"):
         rails.read_rails(tree({"sys/class/hwmon/hwmon0/name": "pwmfan\n"}))

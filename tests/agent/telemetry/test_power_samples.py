@@ -49,6 +49,17 @@ def test_a_rail_that_goes_dark_is_a_reason_and_no_mean_of_the_rest(error: Except
     assert (samples.mean_mw, samples.unmet) == (None, str(error))
 
 
+def test_it_may_be_started_again_and_again_or_never() -> None:
+    samples = PowerSamples(lambda: 1.0)
+    for _ in range(2):
+        samples.stop()
+    assert "0 samples" in (samples.unmet or "")
+    samples = PowerSamples(lambda: 1.0)
+    for _ in range(2):
+        samples.start()
+    samples.stop()
+
+
 def test_nothing_is_read_once_it_is_stopped() -> None:
     samples = after(1, lambda: 1.0)
     assert not [thread for thread in threading.enumerate() if thread.name == "power-samples"]

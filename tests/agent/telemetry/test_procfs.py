@@ -86,12 +86,6 @@ def test_cpu_percent_needs_a_tick() -> None:
         procfs.cpu_percent(CpuTimes(10, 100, 1), CpuTimes(10, 100, 1))
 
 
-def test_load_average() -> None:
-    assert procfs.parse_load_average("0.01 0.10 12.07 1/87 4572\n") == procfs.LoadAverage(0.01, 0.1, 12.07)
-    with pytest.raises(ValueError, match="'nonsense'"):
-        procfs.parse_load_average("nonsense")
-
-
 def test_process_memory() -> None:
     assert procfs.parse_process_memory(STATUS) == procfs.ProcessMemory(1500 * 1024, 1772 * 1024)
 
@@ -115,12 +109,7 @@ def test_process_times_in_no_known_form_are_refused(text: str) -> None:
 @given(st.text() | st.text("cpu0 1234567890:kB()\nMemTotal.\t"))
 def test_parsers_refuse_odd_text_with_a_value_error_alone(text: str) -> None:
     procfs.parse_process_memory(text)
-    for parse in (
-        procfs.parse_meminfo,
-        procfs.parse_cpu_times,
-        procfs.parse_load_average,
-        procfs.parse_process_times,
-    ):
+    for parse in (procfs.parse_meminfo, procfs.parse_cpu_times, procfs.parse_process_times):
         try:
             parse(text)
         except ValueError as error:
@@ -166,7 +155,6 @@ def test_this_machine() -> None:
     assert 0 < memory.available_bytes <= memory.total_bytes
     assert memory.total_bytes == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert procfs.read_cpu_times().cpu_count == os.cpu_count()
-    assert procfs.read_load_average().one_min >= 0
 
 
 def test_a_process_of_this_machine() -> None:

@@ -23,6 +23,13 @@ def test_tables_are_joined_and_the_first_source_wins() -> None:
     assert both.clock_limits_mhz == {"gpu": 918, "cpu0": 1510}
 
 
+def test_what_is_counted_is_as_the_source_of_the_counter_has_it() -> None:
+    current, heat = Readings(throttle_events=3), Readings(throttle_events=4, heat_is_counted=True)
+    nothing = Readings(heat_is_counted=True, unmet={"throttle_events": "no counter"})
+    assert [combine(parts).heat_is_counted for parts in ([current, heat], [heat, current])] == [False, True]
+    assert [combine(parts).heat_is_counted for parts in ([nothing, current], [nothing], [])] == [False] * 3
+
+
 def test_a_reason_goes_once_another_source_knows() -> None:
     blind = Readings(unmet={"power_mode": "no nvpmodel", "clocks_mhz": "none", "temperatures_c.gpu": "off"})
     both = combine([blind, Readings(power_mode="schedutil", clocks_mhz={"cpu0": 1}, temperatures_c={"gpu": 40})])

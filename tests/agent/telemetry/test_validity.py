@@ -80,10 +80,26 @@ def test_a_cooling_device_at_work_is_evidence(before: tuple[str, ...], after: tu
         assert (verdict.flags, verdict.unmet) == (("throttled",), {})
 
 
-def test_cooling_devices_that_cannot_be_read_leave_it_to_the_counter() -> None:
-    blind = observation(throttled_by=None, unmet={"throttled_by": "no cooling device"})
-    assert judge(blind, blind, QUIET).flags == ()
-    assert judge(blind, replace(blind, throttle_events=4), QUIET).flags == ("throttled",)
+BLIND = {"throttled_by": None, "unmet": {"throttled_by": "no cooling device"}}
+
+
+def test_cooling_devices_that_cannot_be_read_leave_it_to_a_counter_of_heat() -> None:
+    """Intel's."""
+    blind = observation(heat_is_counted=True, **BLIND)
+    quiet, grown = judge(blind, blind, QUIET), judge(blind, replace(blind, throttle_events=4), QUIET)
+    assert (quiet.flags, quiet.unmet) == ((), {})
+    assert (grown.flags, grown.unmet) == (("throttled",), {})
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "both"])
+def test_where_current_alone_is_counted_throttling_by_heat_is_then_not_known(moment: str) -> None:
+    """A Jetson's."""
+    before = observation(**({} if moment == "after" else BLIND))
+    after = observation(**({} if moment == "before" else BLIND))
+    quiet, grown = judge(before, after, QUIET), judge(before, replace(after, throttle_events=4), QUIET)
+    assert quiet.flags == ()
+    assert quiet.unmet == {"flags.throttled": "current alone is counted here, and of heat: no cooling device"}
+    assert (grown.flags, grown.unmet) == (("throttled",), {})
 
 
 def moded(mode: str | None, *, limits: dict[str, float] | None = None, held: bool | None = False) -> Observation:
