@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from contract.results import DOES_NOT_RUN, BenchRow
+from contract.results import DOES_NOT_RUN, BenchRow, Flag
 from host.choosing.environments import invalid
 from host.study.results import StudyResults
 from host.study.spec import CONTROL_RATE
@@ -43,10 +43,27 @@ class Candidate:
     def reason(self) -> str:
         """Of the absence, as its rows tell it."""
         if self.invalid:
-            flags = sorted({flag for row in self.invalid for flag in invalid(row)})
-            return f"{', '.join(flags).replace('_', ' ')} in {', '.join(row.id for row in self.invalid)}"
-        known = [row for row in self.failed if row.failure_code in DOES_NOT_RUN] or self.failed
-        return known[0].failure or "" if known else "not in the study yet"
+            flags = ", ".join(self.invalidating).replace("_", " ")
+            return f"{flags} in {', '.join(row.id for row in self.invalid)}"
+        return "not in the study yet" if self.failure is None else self.failure.failure or ""
+
+    @property
+    def failure(self) -> BenchRow | None:
+        """The failed row that stands for all: the first that tells of the model, or else the first."""
+        return next((row for row in self.failed if row.failure_code in DOES_NOT_RUN), next(iter(self.failed), None))
+
+    @property
+    def failed_trials(self) -> dict[str, tuple[int, ...]]:
+        """The failed trials by their reason."""
+        trials: dict[str, tuple[int, ...]] = {}
+        for row in self.failed:
+            trials[row.failure or ""] = (*trials.get(row.failure or "", ()), row.trial)
+        return trials
+
+    @property
+    def invalidating(self) -> tuple[Flag, ...]:
+        """The flags for which rows do not count."""
+        return tuple(sorted({flag for row in self.invalid for flag in invalid(row)}))
 
     @cached_property
     def _figures(self) -> tuple[Mapping[str, float | int | None], ...]:

@@ -52,7 +52,7 @@ Status = Literal["best", "beaten", "fails", "undecided", "no objective", "absent
 best          it is the answer                        beaten       it meets every condition, another is better
 fails         a condition is not met                  undecided    none failed, one cannot be told
 no objective  it has not the figure to be best in     absent       no row counts: `Candidate.absence`
-eligible      nothing is against it, but no answer was found
+eligible      nothing is against it, but no answer was found, or looked for: the board's rows are not compared
 """
 
 Outcome = Literal["best", "knee", "dominant", "no knee", "none passes", "no figure", "nothing ran", "not compared"]
@@ -63,7 +63,7 @@ knee          no condition was given: the knee of AUC against the objective
 dominant      no condition was given, and one is best in both
 no knee       no condition was given, and the curve has no knee: no answer
 none passes   no answer: no candidate meets every condition; `nearest` came nearest
-no figure     no answer: no candidate has the objective (or, for a knee, an AUC)
+no figure     no answer: none that could be taken has the objective (or, for a knee, an AUC)
 nothing ran   no answer: no row counts
 not compared  no answer: the environments of the rows differ, see `differences`
 """
@@ -95,9 +95,14 @@ class Judged:
         return self.candidate.rate
 
     @property
+    def as_good_as_the_best(self) -> bool:
+        """As far as the trials can tell: the interval of `behind` holds 1."""
+        return self.behind is not None and self.behind.low is not None and not self.behind.distinguishable
+
+    @property
     def only_looks_faster(self) -> bool:
         """Weights were removed, and latency is no better for it as far as the trials can tell."""
-        if self.candidate.is_control or self.speed_up is None or self.speed_up.low is None:
+        if self.speed_up is None or self.speed_up.low is None:
             return False
         return self.speed_up.low <= 1
 

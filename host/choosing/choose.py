@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from host.choosing.candidates import Candidate, candidates_of, rows_of
-from host.choosing.choice import BoardChoice, Choice, Judged, Judgement, Outcome, Request
+from host.choosing.choice import BoardChoice, Choice, Judged, Judgement, Outcome, Request, Status
 from host.choosing.conditions import Constraint, judge
 from host.choosing.environments import differences
 from host.choosing.estimates import estimate
@@ -78,7 +78,7 @@ def _on_board(results: StudyResults, board: str, candidates: Sequence[Candidate]
     best: Judged | None = None
     outcome: Outcome
     if differing and not request.allow_different_environment:
-        outcome, judged = "not compared", [replace(each, speed_up=None) for each in judged]
+        outcome, judged = "not compared", [_by_itself(each) for each in judged]
     else:
         outcome, best, judged = _compared(judged, request, keys)
     return BoardChoice(
@@ -92,6 +92,12 @@ def _on_board(results: StudyResults, board: str, candidates: Sequence[Candidate]
         keys,
         differing,
     )
+
+
+def _by_itself(each: Judged) -> Judged:
+    """With no verdict: its rows may be of two environments as well."""
+    status: Status = "absent" if each.status == "absent" else "eligible"
+    return replace(each, status=status, judgements=(), speed_up=None)
 
 
 def _compared(

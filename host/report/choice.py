@@ -185,9 +185,9 @@ def _remarks(candidate: Candidate) -> list[str]:
     remarks = []
     if candidate.rows and candidate.invalid:
         remarks.append(f"left out as invalid: {candidate.reason}")
-    if candidate.rows and candidate.failed:
-        trials = ", ".join(str(row.trial) for row in candidate.failed)
-        remarks.append(f"did not run in trial {trials}: {candidate.failed[0].failure}")
+    if candidate.rows:
+        for reason, trials in candidate.failed_trials.items():
+            remarks.append(f"did not run in trial {', '.join(map(str, trials))}: {reason}")
     flags = {flag.replace("_", " ") for row in candidate.rows for flag in row.flags}
     if flags:
         remarks.append(f"flags: {', '.join(sorted(flags))}")
@@ -213,8 +213,7 @@ def _beaten(each: Judged, request: Request) -> str:
     assert each.objective is not None
     if each.behind is None:
         return f"{key} {estimated(key, each.objective)}"
-    apart = "" if each.behind.distinguishable or each.behind.low is None else ": not distinguishable"
-    return f"{ratio(each.behind)}{apart}"
+    return ratio(each.behind) + (": not distinguishable" if each.as_good_as_the_best else "")
 
 
 def _lacking(chosen: BoardChoice, request: Request) -> str:

@@ -5,8 +5,8 @@ fewer are no faster; the original is too large for `coral`: a drop of AUC is fro
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -154,6 +154,36 @@ def leave(results: StudyResults) -> None:
     store = Store.open(places.results())
     for row in results.rows:
         store.add(row)
+
+
+def changed(results: StudyResults, change: Callable[[BenchRow], Mapping[str, object] | None]) -> StudyResults:
+    """With the rows as `change` has them; None leaves one out."""
+    rows = [(row, change(row)) for row in results.rows]
+    kept = tuple(row.model_copy(update=dict(update)) for row, update in rows if update is not None)
+    return replace(results, rows=kept)
+
+
+def in_two_power_modes(results: StudyResults, board: str, rate: float) -> StudyResults:
+    """Its rows of one rate were measured in another mode than its others."""
+
+    def change(row: BenchRow) -> Mapping[str, object]:
+        if (row.board, row.requested_rate) != (board, rate) or row.environment is None:
+            return {}
+        before = row.environment.before.model_copy(update={"power_mode": "another"})
+        return {"environment": row.environment.model_copy(update={"before": before})}
+
+    return changed(results, change)
+
+
+def with_latencies(results: StudyResults, ms: Mapping[float, Sequence[float]]) -> StudyResults:
+    """Of these rates the trials have these means, on every board."""
+
+    def change(row: BenchRow) -> Mapping[str, object]:
+        if row.requested_rate not in ms or row.latency_ms is None:
+            return {}
+        return {"latency_ms": row.latency_ms.model_copy(update={"mean": ms[row.requested_rate][row.trial - 1]})}
+
+    return changed(results, change)
 
 
 def _kind(board: str) -> Kind:

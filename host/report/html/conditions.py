@@ -63,12 +63,12 @@ def _images(results: StudyResults) -> "Text":
     scores, counts = _scores(results), counts_of(results)
     if scores is None or counts is None:
         return both("not_known" if not results.taught else "no_scores")
-    kinds = Counter(_kind(image) for image in scores.images)
+    kinds = Counter(kind_of(image) for image in scores.images)
     named = ", ".join(f"{kind} {count}" for kind, count in kinds.items() if kind != GOOD)
     return both("images_counted", good=counts[0], defective=counts[1], kinds=named)
 
 
-def _kind(image: str) -> str:
+def kind_of(image: str) -> str:
     """test/scratch/003.png -> scratch."""
     return image.rsplit("/", 2)[-2] if "/" in image else image
 

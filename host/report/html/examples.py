@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from host.report.html.conditions import kind_of
 from host.report.html.texts import both
 from host.report.values import percent
 from host.study.records import ImageScores, Taught, model_path, taught_path
@@ -99,7 +100,7 @@ def _chosen(scores: ImageScores) -> tuple[str, ...]:
     """Of each kind the image of the median score, a good one first."""
     by_kind: dict[str, list[tuple[float, str]]] = {}
     for name, score in zip(scores.images, scores.scores, strict=True):
-        by_kind.setdefault(_kind(name), []).append((score, name))
+        by_kind.setdefault(kind_of(name), []).append((score, name))
     kinds = sorted(by_kind, key=lambda kind: (kind != GOOD, kind))[:MOST_KINDS]
     return tuple(sorted(by_kind[kind])[len(by_kind[kind]) // 2][1] for kind in kinds)
 
@@ -141,7 +142,7 @@ def _drawn(
         for reason, rates in left_out.values()
     )
     images = tuple(
-        Example(name, _kind(name), _thumbnail(content), tuple(column[place] for column in columns.values()))
+        Example(name, kind_of(name), _thumbnail(content), tuple(column[place] for column in columns.values()))
         for place, (name, content) in enumerate(pictures.items())
     )
     scaled = all(taught[rate].threshold is not None for rate in columns)
@@ -172,7 +173,7 @@ def _maps(
     for name, picture in pictures.items():
         tensor = prepared(picture, size)
         anomaly = judged_map(tensor, _run(session, path, tensor), spec, size.layout, usual)
-        made.append(_judged(anomaly, record.threshold, good=_kind(name) == GOOD))
+        made.append(_judged(anomaly, record.threshold, good=kind_of(name) == GOOD))
     return made
 
 
@@ -239,8 +240,3 @@ def _jpeg(picture: "Image") -> str:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
-def _kind(name: str) -> str:
-    """test/scratch/003.png -> scratch."""
-    return Path(name).parent.name

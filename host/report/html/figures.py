@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite
 from typing import Any
 
-from host.choosing.choice import Choice, Judged
+from host.choosing.choice import BoardChoice, Choice, Judged
 from host.report.html import specs
 from host.report.html.palette import FLOAT_MODEL, Style, styles
-from host.report.html.series import Missing, Point, RowsAt, series_of
+from host.report.html.series import NOT_COMPARED, Missing, Point, RowsAt, as_judged, series_of
 from host.report.html.specs import Spec
 from host.report.html.texts import LANGUAGES, Language, has, say
 from host.report.values import BYTES_PER_MIB, bare, percent
@@ -18,8 +20,10 @@ Data = dict[str, list[dict[str, Any]]]
 
 LATENCY, AUC, FLOAT_AUC, MEMORY = "latency_ms.mean", "auc", "float_auc", "peak_memory_bytes"
 _FLOAT_STYLE = Style(specs.FAINT, "stroke", (1, 3))
-_DODGE = 1.02
-"""Boards at one rate stand beside each other, each by 2 % of what is left: error bars do not hide each other."""
+_DODGE, _WIDEST = 1.02, 1.5
+"""Boards at one rate stand beside each other, each by 2 % of what is left: error bars do not hide each other. All of
+them take no more than half of the way to the next rate, nor so much that they leave the plot.
+"""
 
 _FAR = 5.0
 """Latencies that differ by more than this get a logarithmic axis."""
@@ -48,7 +52,10 @@ class Figure:
 
 
 def figures_of(results: StudyResults, rows: RowsAt, choice: Choice) -> tuple[Figure, ...]:
-    """Latency, AUC and memory against the rate, and AUC against latency."""
+    """Latency, AUC and memory against the rate, and AUC against latency. Which rows count, the choice says; `rows` are
+    of `by_board_and_rate`.
+    """
+    rows = as_judged(rows, choice)
     return (
         _against_rate("latency", LATENCY, results, rows, choice),
         _against_rate("auc", AUC, results, rows, choice),
@@ -65,13 +72,15 @@ def failure(code: str, language: Language) -> str:
 def _against_rate(name: str, key: str, results: StudyResults, rows: RowsAt, choice: Choice) -> Figure:
     boards, series = results.study.boards, series_of(rows, key)
     on_host = _of_the_float_model(rows) if key == AUC else ()
-    chosen = {board: each.best.rate for board, each in choice.boards.items() if each.best}
     look = styles(boards) | ({FLOAT_MODEL: _FLOAT_STYLE} if on_host else {})
+    shifts = _shifts(boards, results.study.rates)
     lacking = [board for board in boards if any(each.board == board for each in series.missing)]
     data = {
-        "points": [_point(each, key, look, boards, chosen) for each in (*series.points, *on_host)],
+        "points": [
+            _point(each, key, look, shifts, choice.boards.get(each.board)) for each in (*series.points, *on_host)
+        ],
         "trials": [
-            {"board": each.board, "place": _place(each.rate, each.board, boards), "mean": _scaled(key, value)}
+            {"board": each.board, "place": (1 - each.rate) * shifts[each.board], "mean": _scaled(key, value)}
             for each in series.points
             if len(each.trials) > 1
             for value in each.trials
@@ -96,23 +105,23 @@ def _of_the_float_model(rows: RowsAt) -> tuple[Point, ...]:
 
 
 def _point(
-    point: Point, key: str, look: Mapping[str, Style], boards: Sequence[str], chosen: Mapping[str, float]
+    point: Point, key: str, look: Mapping[str, Style], shifts: Mapping[str, float], chosen: BoardChoice | None
 ) -> dict[str, Any]:
     low, high = point.interval or (None, None)
-    on_board = point.board != FLOAT_MODEL
     return {
         **_named(point.board),
         "dash": look[point.board].dash,
         "rate": percent(point.rate),
-        "place": _place(point.rate, point.board, boards),
+        "place": (1 - point.rate) * shifts[point.board],
         "mean": _scaled(key, point.mean),
         "low": None if low is None else _scaled(key, low),
         "high": None if high is None else _scaled(key, high),
         "value": bare(key, point.mean),
         "interval": "–" if low is None or high is None else f"{bare(key, low)} – {bare(key, high)}",
         "trials": len(point.trials),
-        "control": on_board and point.rate == CONTROL_RATE,
-        "chosen": on_board and chosen.get(point.board) == point.rate,
+        "joined": chosen is None or chosen.outcome != "not compared",
+        "control": point.board != FLOAT_MODEL and point.rate == CONTROL_RATE,
+        "chosen": chosen is not None and chosen.best is not None and chosen.best.rate == point.rate,
     }
 
 
@@ -148,10 +157,12 @@ def _label(board: str, missing: Sequence[Missing], rates: Sequence[float]) -> di
     return {"board": board, "place": place, "align": "left" if at_left else "right", **said}
 
 
-def _place(rate: float, board: str, boards: Sequence[str]) -> float:
-    """What is left of the weights, the boards side by side."""
-    left = 1 - rate
-    return left if board == FLOAT_MODEL else left * _DODGE ** (boards.index(board) - (len(boards) - 1) / 2)
+def _shifts(boards: Sequence[str], rates: Sequence[float]) -> dict[str, float]:
+    """By what factor of what is left of the weights each stands aside, so that boards are side by side."""
+    nearest = min(((1 - less) / (1 - more) for less, more in pairwise(rates)), default=_WIDEST)
+    step = min(_DODGE, min(nearest**0.5, _WIDEST) ** (1 / max(1, len(boards) - 1)))
+    middle = (len(boards) - 1) / 2
+    return {FLOAT_MODEL: 1.0} | {board: step ** (place - middle) for place, board in enumerate(boards)}
 
 
 def _scaled(key: str, value: float) -> float:
@@ -161,22 +172,32 @@ def _scaled(key: str, value: float) -> float:
 
 def _pareto(results: StudyResults, choice: Choice) -> Figure:
     look = styles(results.study.boards)
+    apart = [each for each in choice.boards.values() if each.outcome == "not compared"]
     points = [
         point
         for board, chosen in choice.boards.items()
-        for judged in chosen.candidates
+        for judged in (() if chosen in apart else chosen.candidates)
         if (point := _trade_off(judged, look[board], chosen.auc_key, judged is chosen.best))
     ]
+    missing = tuple(
+        Missing(chosen.board, each.rate, NOT_COMPARED, "")
+        for chosen in apart
+        for each in chosen.candidates
+        if each.candidate.rows
+    )
     latencies = [point["latency"] for point in points]
     log = bool(latencies) and max(latencies) > _FAR * min(latencies)
     drawn = {language: specs.pareto(language, look, log=log) for language in LANGUAGES}
-    return Figure("pareto", drawn, {"points": points}, (), may_be_log=False)
+    return Figure("pareto", drawn, {"points": points}, missing, may_be_log=False)
 
 
 def _trade_off(judged: Judged, style: Style, auc_key: str, chosen: bool) -> dict[str, Any] | None:
     latency, auc, memory = (judged.candidate.mean(key) for key in (LATENCY, auc_key, MEMORY))
-    if latency is None or auc is None or memory is None or latency <= 0:
+    if latency is None or auc is None or memory is None or latency <= 0 or not isfinite(latency * auc * memory):
         return None
+    of_model = {
+        language: f" ({say('float_model', language)})" if auc_key == FLOAT_AUC else "" for language in LANGUAGES
+    }
     return {
         **_named(judged.candidate.board),
         "dash": style.dash,
@@ -186,7 +207,7 @@ def _trade_off(judged: Judged, style: Style, auc_key: str, chosen: bool) -> dict
         "auc": auc,
         "memory": memory / BYTES_PER_MIB,
         "latency_text": bare(LATENCY, latency),
-        "auc_text": bare(AUC, auc),
+        **{f"auc_text_{language}": bare(AUC, auc) + of_model[language] for language in LANGUAGES},
         "memory_text": bare(MEMORY, memory),
         "front": judged.on_front,
         "chosen": chosen,

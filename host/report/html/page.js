@@ -7,10 +7,22 @@
   const logarithmic = new Set();
   const views = new Map();
 
+  // A logarithmic axis has no place for 0 and below: an error bar that reaches there goes to the axis's edge, capless.
   const log = (spec) => {
-    for (const { encoding } of spec.layer) {
-      if (encoding.y && encoding.y.field) encoding.y = { ...encoding.y, scale: { type: "log", nice: true, padding: 8 } };
-    }
+    spec.layer = spec.layer.flatMap((layer) => {
+      const { y, y2 } = layer.encoding;
+      if (!y?.field) return [layer];
+      const scaled = { ...y, scale: { type: "log", nice: true, padding: 8 } };
+      const having = (filter, ends) => ({
+        ...layer,
+        transform: [...layer.transform, { filter }],
+        encoding: { ...layer.encoding, ...ends },
+      });
+      const whole = having(`datum.${y.field} > 0`, { y: scaled });
+      if (!y2) return [whole];
+      const open = `datum.${y.field} <= 0 && datum.${y2.field} > 0`;
+      return [whole, having(open, { y: { ...scaled, field: y2.field }, y2: { value: { expr: "height" } } })];
+    });
     return spec;
   };
 

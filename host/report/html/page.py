@@ -18,7 +18,7 @@ from host.choosing.keys import ACCURACY_KEYS
 from host.report.html import vega
 from host.report.html.conditions import boards_of, conditions_of, counts_of
 from host.report.html.examples import Examples
-from host.report.html.figures import Figure, failure, figures_of
+from host.report.html.figures import FLOAT_AUC, Figure, failure, figures_of
 from host.report.html.palette import styles
 from host.report.html.series import Missing, by_board_and_rate
 from host.report.html.texts import LANGUAGES, Language, both, in_each, say
@@ -54,8 +54,7 @@ def page(report: Report) -> str:
     from markupsafe import Markup
 
     results = report.results
-    rows = by_board_and_rate(results)
-    figures = figures_of(results, rows, report.choice)
+    figures = figures_of(results, by_board_and_rate(results), report.choice)
     scripts = [Markup(text) for text in (vega.script(), (_HERE / "page.js").read_text(encoding="utf-8"))]
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
@@ -73,13 +72,13 @@ def page(report: Report) -> str:
         study=results.study,
         begun=results.created_at.strftime(_TIME),
         now=report.now.strftime(_TIME),
-        notices=_notices(results),
+        notices=_notices(results, report.choice),
         asked=_asked(report.choice),
         objective=report.choice.request.objective.key,
-        verdicts=verdicts_of(report.choice, rows),
+        verdicts=verdicts_of(report.choice),
         colours={board: style.colour for board, style in styles(results.study.boards).items()},
         figures=[{**vars(each), "empty": each.empty, "reasons": _reasons(each.missing)} for each in figures],
-        captions=_captions(results),
+        captions=_captions(results, report.choice),
         conditions=conditions_of(results),
         boards=boards_of(results),
         row_count=f"{len(results.rows):,}",
@@ -129,7 +128,7 @@ def _csv(rows: Sequence[BenchRow]) -> str:
     return file.getvalue()
 
 
-def _notices(results: StudyResults) -> list["Markup"]:
+def _notices(results: StudyResults, choice: Choice) -> list["Markup"]:
     """What a reader has to know before any figure."""
     study, rows = results.study, results.rows
     asked = len(study.boards) * len(study.rates) * study.trials
@@ -139,6 +138,11 @@ def _notices(results: StudyResults) -> list["Markup"]:
         notices.append(both("notice_unfinished", done=f"{len(rows):,}", all=f"{asked:,}"))
     if failed:
         notices.append(both("notice_failed", failed=f"{failed:,}", all=f"{len(rows):,}"))
+    out = [each.candidate for chosen in choice.boards.values() for each in chosen.candidates if each.candidate.invalid]
+    if out:
+        invalid = sum(len(candidate.invalid) for candidate in out)
+        raised = ", ".join(dict.fromkeys(flag for candidate in out for flag in candidate.invalidating))
+        notices.append(both("notice_invalid", invalid=f"{invalid:,}", all=f"{len(rows):,}", flags=raised))
     if any(taught.optimistic for taught in results.taught.values()):
         notices.append(both("notice_optimistic"))
     if study.retrain_epochs <= QUICK["retrain_epochs"]:
@@ -165,6 +169,8 @@ def _asked(choice: Choice) -> "Markup":
         conditions = Markup(" ").join(code.format(each.text) for each in request.constraints)
         said = both("asked_objective", objective=objective) + both("asked_constraints") + conditions
         said += Markup("") if request.point else Markup("<br>") + both("asked_rule")
+        if not request.point and any(each.key in ACCURACY_KEYS for each in request.constraints):
+            said += Markup(" ") + both("asked_rule_auc")
     elif request.objective.key in ACCURACY_KEYS:
         said = both("asked_objective", objective=objective)
     else:
@@ -173,16 +179,18 @@ def _asked(choice: Choice) -> "Markup":
     return Markup("; ").join([said, *(both(key) for key, is_so in extras.items() if is_so)])
 
 
-def _captions(results: StudyResults) -> Mapping[str, "Markup"]:
+def _captions(results: StudyResults, choice: Choice) -> Mapping[str, "Markup"]:
     study = results.study
     good, bad = counts_of(results) or ("?", "?")
     floats = in_each({language: say("float_model", language) for language in LANGUAGES})
     bars = " " + (both("error_bars", trials=study.trials) if study.trials > 1 else both("no_error_bars"))
+    of_model = [board for board, each in choice.boards.items() if each.auc_key == FLOAT_AUC]
     return {
         "latency": both("latency_caption", counted=f"{study.runs - 1:,}") + bars,
         "auc": both("auc_caption", good=good, defective=bad, float_model=floats) + bars,
         "memory": both("memory_caption") + bars,
-        "pareto": both("pareto_caption"),
+        "pareto": both("pareto_caption")
+        + (" " + both("pareto_of_model", float_model=floats, boards=", ".join(of_model)) if of_model else ""),
     }
 
 

@@ -1,30 +1,27 @@
-"""A study's figures by board and rate: their spread over the trials, and why some are missing."""
+"""A study's figures by board and rate: their spread over the trials, and why some are missing.
+
+Which rows count, and which reason stands for those that do not: host/choosing/candidates.py, as for the verdicts.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contract.results import BenchRow
+from host.choosing.candidates import Candidate, candidates_of
+from host.choosing.choice import Choice
 from host.report.values import why_missing
 from host.statistics import trial_interval
 from host.study.results import StudyResults
 
-NOT_TRIED, NOT_MEASURED = "not_tried", "not_measured"
-"""Codes of our own: the study has not come to it yet; the bench ran, and has no such figure."""
+NOT_TRIED, NOT_MEASURED, INVALID, NOT_COMPARED = "not_tried", "not_measured", "invalid", "not_compared"
+"""Codes of our own: the study has not come to it yet; the bench ran, and has no such figure; it has, of invalid runs
+alone; it has, of an environment that others of its board had not.
+"""
 
 At = tuple[str, float]
 """A board and a requested rate."""
 
-
-@dataclass(frozen=True)
-class Measured:
-    """A row, and its figures by key: put together once, as there are many."""
-
-    row: BenchRow
-    figures: Mapping[str, float | int | None]
-
-
-RowsAt = Mapping[At, Sequence[Measured]]
+RowsAt = Mapping[At, Candidate]
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Missing:
-    """Where there is no figure, by the first trial: the code of the failure, or one of ours, and the reason."""
+    """Where there is no figure: the code of the failure, or one of ours, and the reason."""
 
     board: str
     rate: float
@@ -59,28 +56,48 @@ class Series:
 
 
 def by_board_and_rate(results: StudyResults) -> RowsAt:
-    """The rows of every board and rate that the study asks for, also where there are none yet."""
-    found: dict[At, list[Measured]] = {
-        (board, rate): [] for board in results.study.boards for rate in results.study.rates
+    """Every board and rate that the study asks for, also where there are no rows yet; invalid ones do not count."""
+    return {
+        (board, each.rate): each
+        for board in results.study.boards
+        for each in candidates_of(results, board, allow_invalid=False)
+        if each.rate in results.study.rates
     }
-    for row in results.rows:
-        if row.requested_rate is not None and (row.board, row.requested_rate) in found:
-            found[row.board, row.requested_rate].append(Measured(row, row.figures()))
-    return found
+
+
+def as_judged(rows: RowsAt, choice: Choice) -> RowsAt:
+    """The same, but that of the choice's boards those rows count that it was made by."""
+    judged = {(board, each.rate): each.candidate for board, own in choice.boards.items() for each in own.candidates}
+    return {at: judged.get(at, candidate) for at, candidate in rows.items()}
 
 
 def series_of(rows: RowsAt, key: str) -> Series:
     """One figure of all of them."""
     points, missing = [], []
-    for (board, rate), trials in rows.items():
-        figures = [each.figures[key] for each in trials]
-        values = tuple(float(value) for value in figures if value is not None and math.isfinite(value))
+    for (board, rate), candidate in rows.items():
+        values = tuple(value for value in _by_trial(candidate, key) if math.isfinite(value))
         if values:
             over = trial_interval(values)
             points.append(Point(board, rate, over.mean, over.interval, values))
-        elif trials:
-            row = trials[0].row
-            missing.append(Missing(board, rate, row.failure_code or NOT_MEASURED, row.failure or why_missing(row, key)))
         else:
-            missing.append(Missing(board, rate, NOT_TRIED, ""))
+            missing.append(Missing(board, rate, *_why_not(candidate, key)))
     return Series(tuple(points), tuple(missing))
+
+
+def _by_trial(candidate: Candidate, key: str) -> list[float]:
+    """The host measures the float model: whatever a board did, it has its AUC."""
+    if candidate.rows or not key.startswith("float_"):
+        return [float(value) for value in candidate.by_trial(key).values()]
+    figures = [row.figures()[key] for row in (*candidate.invalid, *candidate.failed)]
+    return [float(value) for value in figures if value is not None]
+
+
+def _why_not(candidate: Candidate, key: str) -> tuple[str, str]:
+    """The code, and the reason."""
+    if candidate.rows:
+        return NOT_MEASURED, why_missing(candidate.rows[0], key)
+    if candidate.invalid:
+        return INVALID, ", ".join(candidate.invalidating)
+    if candidate.failure is None:
+        return NOT_TRIED, ""
+    return candidate.failure.failure_code or NOT_MEASURED, candidate.reason

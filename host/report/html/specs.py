@@ -75,7 +75,13 @@ def against_rate(
     tip = _tooltip(language, f"name_{language}", "rate", "value", "interval", "trials")
     bars = {**at, "y": {**at["y"], "field": "low"}, "y2": {"field": "high"}, "color": looks["color"]}
     layers: list[Spec] = [
-        {**points, "params": [_legend_toggle()], "mark": _line(2), "encoding": {**at, "color": looks["color"]}},
+        {
+            "data": {"name": "points"},
+            "transform": [_SHOWN, {"filter": "datum.joined"}],
+            "params": [_legend_toggle()],
+            "mark": _line(2),
+            "encoding": {**at, "color": looks["color"]},
+        },
         {**points, "mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": bars},
         *({**points, "mark": _cap(), "encoding": {**at, "y": end, "color": looks["color"]}} for end in _ends(at["y"])),
         {
@@ -117,7 +123,8 @@ def pareto(language: Language, styles: Styles, *, log: bool) -> Spec:
     }
     points: Spec = {"data": {"name": "points"}, "transform": [_SHOWN]}
     on_front = {"data": {"name": "points"}, "transform": [_SHOWN, {"filter": "datum.front"}]}
-    tip = _tooltip(language, f"name_{language}", "rate", "latency_text", "auc_text", "memory_text", f"front_{language}")
+    figures = ("latency_text", f"auc_text_{language}", "memory_text")
+    tip = _tooltip(language, f"name_{language}", "rate", *figures, f"front_{language}")
     layers: list[Spec] = [
         {
             **on_front,
@@ -223,7 +230,7 @@ def _tooltip(language: Language, *fields: str) -> list[Spec]:
         f"code_{language}": "reason",
         f"front_{language}": "on_front",
         "latency_text": "latency_axis",
-        "auc_text": "auc_axis",
+        f"auc_text_{language}": "auc_axis",
         "memory_text": "memory_axis",
         "reason": "reason",
     }

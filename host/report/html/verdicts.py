@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from host.choosing.candidates import Candidate
 from host.choosing.choice import BoardChoice, Choice, Judged, Judgement
 from host.choosing.environments import in_words
+from host.report.choice import times
 from host.report.html.figures import AUC, FLOAT_AUC, LATENCY, MEMORY
-from host.report.html.series import Measured, Point, RowsAt, series_of
+from host.report.html.series import Point, series_of
 from host.report.html.texts import both
 from host.report.values import BYTES_PER_MIB, bare, figure, percent
-from host.study.spec import CONTROL_RATE
+from host.statistics import Estimate
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -56,13 +58,13 @@ class BoardVerdict:
     lines: tuple[Line, ...]
 
 
-def verdicts_of(choice: Choice, rows: RowsAt) -> tuple[BoardVerdict, ...]:
-    """One for each board of the study."""
-    return tuple(_board(each, choice, rows) for each in choice.boards.values())
+def verdicts_of(choice: Choice) -> tuple[BoardVerdict, ...]:
+    """One for each board that it is of."""
+    return tuple(_board(each, choice) for each in choice.boards.values())
 
 
-def _board(chosen: BoardChoice, choice: Choice, rows: RowsAt) -> BoardVerdict:
-    own = {at: trials for at, trials in rows.items() if at[0] == chosen.board}
+def _board(chosen: BoardChoice, choice: Choice) -> BoardVerdict:
+    own = {(chosen.board, each.rate): each.candidate for each in chosen.candidates}
     points = {head: {each.rate: each for each in series_of(own, key).points} for head, key in COLUMNS.items()}
     heads = tuple(head for head in COLUMNS if points[head])
     best = chosen.best
@@ -72,15 +74,13 @@ def _board(chosen: BoardChoice, choice: Choice, rows: RowsAt) -> BoardVerdict:
         _outcome(chosen, choice),
         _facts(best, heads, points) if best else tuple(in_words(each) for each in chosen.differences),
         heads,
-        tuple(
-            _line(each, _verdict(each, chosen, choice), heads, points, own.get((chosen.board, each.rate), ()))
-            for each in chosen.candidates
-        ),
+        tuple(_line(each, _verdict(each, chosen, choice), heads, points) for each in chosen.candidates),
     )
 
 
 def _outcome(chosen: BoardChoice, choice: Choice) -> "Markup":
-    said = both(f"outcome_{chosen.outcome.replace(' ', '_')}", objective=choice.request.objective.key)
+    auc = both("auc_axis") + (" (" + both("float_model") + ")" if chosen.auc_key == FLOAT_AUC else "")
+    said = both(f"outcome_{chosen.outcome.replace(' ', '_')}", objective=choice.request.objective.key, auc=auc)
     if chosen.nearest is None:
         return said
     return said + " " + both("nearest", rate=percent(chosen.nearest.rate))
@@ -93,9 +93,16 @@ def _facts(best: Judged, heads: Sequence[str], points: dict[str, dict[float, Poi
         for head in ("head_latency", "head_auc", "head_peak")
         if best.rate in points[head]
     ]
-    if best.speed_up and best.rate != CONTROL_RATE:
-        facts.append(both("of_the_control", value=_times(best.speed_up.ratio)))
+    if best.speed_up:
+        fact = both("of_the_control", value=times(best.speed_up.ratio), span=_span(best.speed_up))
+        facts.append(fact + ": " + both("only_looks_faster") if best.only_looks_faster else fact)
     return tuple(facts)
+
+
+def _span(estimate: Estimate) -> "Markup":
+    if estimate.low is None or estimate.high is None:
+        return both("one_trial")
+    return both("interval_of", low=times(estimate.low), high=times(estimate.high))
 
 
 def _line(
@@ -103,7 +110,6 @@ def _line(
     verdict: "Markup",
     heads: Sequence[str],
     points: dict[str, dict[float, Point]],
-    trials: Sequence[Measured],
 ) -> Line:
     figures = (
         _with_spread(COLUMNS[head], points[head][judged.rate]) if judged.rate in points[head] else DASH
@@ -111,29 +117,24 @@ def _line(
     )
     return Line(
         percent(judged.rate),
-        judged.rate == CONTROL_RATE,
+        judged.candidate.is_control,
         judged.status.replace(" ", "-"),
         verdict,
-        (*_reasons(judged), *_incomplete(judged, trials)),
+        (*_reasons(judged), *_incomplete(judged.candidate)),
         (*_ratios(judged), *figures),
         judged.only_looks_faster,
     )
 
 
 def _ratios(judged: Judged) -> tuple[str, ...]:
-    """Of weights, of multiply-adds, of latency: the last with its interval, but for the control beside itself."""
-    counts = (DASH if each is None else _times(each) for each in (judged.fewer_weights, judged.fewer_macs))
+    """Of weights, of multiply-adds, of latency: the last with its interval."""
+    counts = (DASH if each is None else times(each) for each in (judged.fewer_weights, judged.fewer_macs))
     speed = judged.speed_up
     if speed is None:
         return (*counts, DASH)
-    if judged.candidate.is_control or speed.low is None or speed.high is None:
-        return (*counts, _times(speed.ratio))
-    return (*counts, f"{_times(speed.ratio)} [{_times(speed.low)}, {_times(speed.high)}]")
-
-
-def _times(value: float) -> str:
-    """1.04, 12.3, 250."""
-    return f"{value:,.{max(0, 2 - (value >= 10) - (value >= 100))}f}"
+    if speed.low is None or speed.high is None:
+        return (*counts, times(speed.ratio))
+    return (*counts, f"{times(speed.ratio)} [{times(speed.low)}, {times(speed.high)}]")
 
 
 def _with_spread(key: str, point: Point) -> str:
@@ -153,14 +154,15 @@ def _verdict(judged: Judged, chosen: BoardChoice, choice: Choice) -> "Markup":
         absence = judged.candidate.absence or "not measured"
         return both(f"absent_{absence.replace(' ', '_')}")
     if judged.status == "beaten" and judged.behind:
-        times = judged.behind.ratio if choice.request.objective.better == "lower" else 1 / judged.behind.ratio
-        return both("status_off_knee_by" if chosen.outcome == "knee" else "status_beaten_by", value=_times(times))
+        ratio = judged.behind.ratio if choice.request.objective.better == "lower" else 1 / judged.behind.ratio
+        said = both("status_off_knee_by" if chosen.outcome == "knee" else "status_beaten_by", value=times(ratio))
+        return said + ": " + both("not_distinguishable") if judged.as_good_as_the_best else said
     return both(f"status_{judged.status.replace(' ', '_')}")
 
 
 def _reasons(judged: Judged) -> tuple["Markup | str", ...]:
     if judged.status == "absent":
-        return (judged.candidate.reason,) if judged.candidate.absence != "not tried" else ()
+        return _left_out(judged.candidate)
     if judged.status == "no objective":
         return (judged.no_objective or "",)
     return tuple(_against(each) for each in judged.judgements if each.verdict != "passes")
@@ -176,7 +178,22 @@ def _against(judgement: Judgement) -> str:
     return f"{judgement.constraint.text}: {figure(key, found.value)}{between}"
 
 
-def _incomplete(judged: Judged, trials: Sequence[Measured]) -> tuple["Markup", ...]:
-    """Where some of the trials count."""
-    ran = len(judged.candidate.rows)
-    return (both("of_trials", ran=ran, all=len(trials)),) if 0 < ran < len(trials) else ()
+def _incomplete(candidate: Candidate) -> tuple["Markup | str", ...]:
+    """Where some of the trials count: why the others do not."""
+    ran, out = len(candidate.rows), len(candidate.invalid) + len(candidate.failed)
+    return (both("of_trials", ran=ran, all=ran + out), *_left_out(candidate)) if ran and out else ()
+
+
+def _left_out(candidate: Candidate) -> tuple["Markup | str", ...]:
+    """The trials that do not count, each reason once; of one reason for all of them it alone."""
+    failed = candidate.failed_trials
+    if not candidate.rows and not candidate.invalid and len(failed) == 1:
+        return tuple(failed)
+    told: list[Markup | str] = []
+    if candidate.invalid:
+        trials, flags = (row.trial for row in candidate.invalid), ", ".join(candidate.invalidating)
+        told.append(both("trials_invalid", trials=", ".join(map(str, trials)), flags=flags))
+    return (
+        *told,
+        *(both("trials_failed", trials=", ".join(map(str, at)), reason=reason) for reason, at in failed.items()),
+    )

@@ -12,7 +12,7 @@ from host.report.choice import choice_table, times
 from host.report.choice_record import choice_record
 from host.study.results import StudyResults
 
-from ..studies import RATES, study_results
+from ..studies import RATES, changed, in_two_power_modes, study_results
 
 FEW = (0, 0.5, 0.9, 0.99, 0.999)
 
@@ -117,6 +117,28 @@ def test_what_there_is_to_know_of_the_rows() -> None:
     assert "flags: other load" in text
 
 
+def test_every_reason_of_a_failed_trial_is_told() -> None:
+    why = {1: "it broke", 2: "it was busy"}
+    results = changed(
+        study_results(("desktop",), rates=FEW),
+        lambda row: (
+            {"failure": why[row.trial], "failure_code": "run_failed"}
+            if row.requested_rate == 0.9 and row.trial in why
+            else {}
+        ),
+    )
+    text = words(shown(results, width=160))
+    assert "did not run in trial 1: it broke" in text
+    assert "did not run in trial 2: it was busy" in text
+
+
+def test_what_is_not_compared_is_not_judged() -> None:
+    text = words(shown(in_two_power_modes(study_results(("desktop",)), "desktop", 0.9), "latency_ms.mean<=5ms"))
+    assert "not compared: power_mode is" in text
+    assert "fails" not in text
+    assert "meets every condition" not in text
+
+
 def test_one_trial_is_labelled() -> None:
     one = study_results(("desktop",), rates=FEW, trials=1)
     text = words(shown(one, "latency_ms.mean<=6ms", "auc_drop<=0.5", width=160))
@@ -171,7 +193,14 @@ def test_for_programs(desktop: StudyResults) -> None:
 
 
 def test_three_digits() -> None:
-    assert [times(value) for value in (0.98765, 4.6, 21, 99.96, 1000.4)] == ["0.988", "4.60", "21.0", "100", "1,000"]
+    assert [times(value) for value in (0.004, 0.98765, 4.6, 21, 99.96, 1000.4)] == [
+        "0.00400",
+        "0.988",
+        "4.60",
+        "21.0",
+        "100",
+        "1,000",
+    ]
 
 
 def test_text_of_others_is_taken_as_it_is() -> None:

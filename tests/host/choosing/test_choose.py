@@ -1,5 +1,5 @@
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from host.choosing.conditions import parse_constraint, parse_objective
 from host.errors import InputError
 from host.study.results import StudyResults
 
-from ..studies import MIB, study_results
+from ..studies import MIB, changed, in_two_power_modes, study_results, with_latencies
 
 BOTH = ("auc_drop<=0.02", "model_peak_bytes<=200MiB")
 SMALL = "model_peak_bytes<=200MiB"
@@ -32,13 +32,6 @@ def statuses(chosen: BoardChoice) -> dict[float, str]:
 
 def at(chosen: BoardChoice, rate: float) -> Judged:
     return next(each for each in chosen.candidates if each.rate == rate)
-
-
-def changed(results: StudyResults, change: Callable[[BenchRow], Mapping[str, object] | None]) -> StudyResults:
-    """With the rows as `change` has them; None leaves one out."""
-    rows = [(row, change(row)) for row in results.rows]
-    kept = tuple(row.model_copy(update=dict(update)) for row, update in rows if update is not None)
-    return dataclasses.replace(results, rows=kept)
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +302,32 @@ def test_rows_of_another_environment_are_not_compared_unless_allowed(field: str)
     allowed = on("desktop", results, asked(SMALL, allow_different_environment=True))
     assert allowed.best is not None
     assert allowed.differences == chosen.differences
+
+
+def test_what_is_not_compared_is_not_judged_either() -> None:
+    results = in_two_power_modes(study_results(("desktop", "coral")), "desktop", 0.98)
+    results = in_two_power_modes(results, "coral", 0.98)
+    choice = choose(results, asked("latency_ms.mean<=5ms", SMALL))
+    for board, chosen in choice.boards.items():
+        assert chosen.outcome == "not compared"
+        assert {each.status for each in chosen.candidates if each.rate or board == "desktop"} == {"eligible"}
+        assert {each.judgements for each in chosen.candidates} == {()}
+    assert at(choice.boards["coral"], 0).status == "absent"
+
+
+def test_one_that_trials_do_not_tell_from_the_best_is_said_to_be_so() -> None:
+    # By its arithmetic mean, 4.35, it is slower than 4.3, by its geometric one, 4.08, it is not.
+    trials = {0.9: (4.2, 4.3, 4.4), 0.95: (2.35, 4.3, 6.4)}
+    results = with_latencies(study_results(("desktop",), rates=(0, 0.9, 0.95)), trials)
+    chosen = on("desktop", results, asked(SMALL))
+    assert chosen.best is not None
+    assert chosen.best.rate == 0.9
+    other = at(chosen, 0.95)
+    assert other.behind is not None
+    assert other.behind.ratio < 1
+    assert other.as_good_as_the_best
+    assert not at(chosen, 0).as_good_as_the_best
+    assert not chosen.best.as_good_as_the_best
 
 
 def test_what_may_differ(ten: StudyResults) -> None:

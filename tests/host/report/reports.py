@@ -7,7 +7,7 @@ from compression.data.mvtec import Dataset
 from host import places
 from host.choosing.choice import Request
 from host.choosing.choose import choose
-from host.choosing.conditions import parse_constraint
+from host.choosing.conditions import parse_constraint, parse_objective
 from host.report.html.examples import Examples, left_out
 from host.report.html.page import Report, page
 from host.report.html.texts import Language
@@ -22,16 +22,19 @@ NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 def report(
     results: StudyResults,
     *constraints: str,
+    objective: str = "latency_ms.mean",
     examples: Examples | None = None,
     language: Language | None = None,
 ) -> Report:
     """With the choice that `host choose` would make."""
-    question = Request(constraints=tuple(parse_constraint(each) for each in constraints))
+    question = Request(parse_objective(objective), tuple(parse_constraint(each) for each in constraints))
     return Report(results, choose(results, question), lambda: examples or left_out(), NOW, language)
 
 
-def html(results: StudyResults, *constraints: str, language: Language | None = None) -> str:
-    return page(report(results, *constraints, language=language))
+def html(
+    results: StudyResults, *constraints: str, objective: str = "latency_ms.mean", language: Language | None = None
+) -> str:
+    return page(report(results, *constraints, objective=objective, language=language))
 
 
 def with_models(results: StudyResults, dataset: Dataset, model: bytes, threshold: float | None) -> StudyResults:

@@ -10,7 +10,7 @@ import pytest
 
 from host.study.results import StudyResults
 
-from ..studies import study_results
+from ..studies import study_results, with_latencies
 from .browser import PHONE, WIDE, Browser, started
 from .reports import html
 
@@ -121,6 +121,38 @@ def test_a_logarithmic_axis(page: Browser) -> None:
     page.click("[data-log=latency]")
     page.until(lambda: axis(page, "latency") != before and symbols(page, "latency") == expected(page, "latency"))
     assert page.log() == []
+
+
+def test_an_error_bar_below_zero_leaves_a_logarithmic_axis_whole(browser: Browser, tmp_path: Path) -> None:
+    wide = with_latencies(study(), {0.5: (2.0, 20.0)})  # Student's t at one degree of freedom: down to -103
+    path = tmp_path / "wide.html"
+    path.write_text(html(wide), encoding="utf-8")
+    browser.open(path)
+    low = browser.run(
+        "return Math.min(...JSON.parse(document.getElementById('figure-data').textContent)[0].data.points"
+        ".map(({low}) => low))"
+    )
+    assert low < 0
+    before = axis(browser, "latency")
+    browser.click("[data-log=latency]")
+    browser.until(lambda: axis(browser, "latency") != before)
+    assert symbols(browser, "latency") == expected(browser, "latency")
+    drawn = browser.run("return document.querySelector('#plot-latency svg').outerHTML")
+    assert "NaN" not in drawn
+    assert "undefined" not in drawn
+    labels = browser.run(
+        "return [...document.querySelectorAll('#plot-latency [aria-label^=\"Y-axis\"] .role-axis-label text')]"
+        ".map((it) => it.textContent).filter((it) => it)"
+    )
+    assert len(labels) >= 2
+    edge, lowest = browser.run(
+        "const box = (it) => it.getBoundingClientRect();"
+        "const bars = [...document.querySelectorAll('#plot-latency g.mark-rule.role-mark line')].map(box);"
+        "return [box(document.querySelector('#plot-latency .role-frame .background')).bottom,"
+        " Math.max(...bars.map((it) => it.bottom))]"
+    )
+    assert abs(edge - lowest) <= 1
+    assert browser.log() == []
 
 
 def test_the_language_switch_turns_text_and_figures(page: Browser) -> None:

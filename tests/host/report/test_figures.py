@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -5,12 +6,12 @@ import pytest
 import vl_convert
 
 from host.report.html.figures import Figure, figures_of
-from host.report.html.palette import DASHES, styles
-from host.report.html.series import by_board_and_rate
+from host.report.html.palette import DASHES, FLOAT_MODEL, styles
+from host.report.html.series import NOT_COMPARED, by_board_and_rate
 from host.report.html.texts import LANGUAGES, Language
 from host.study.results import StudyResults
 
-from ..studies import study_results
+from ..studies import changed, in_two_power_modes, study_results
 from .reports import report
 
 
@@ -87,6 +88,55 @@ def test_a_board_without_an_auc_is_compared_by_that_of_the_float_model() -> None
     rows = tuple(row.model_copy(update={"auc": None, "auc_drop": None}) for row in results.rows)
     pareto = drawn(replace(results, rows=rows))["pareto"]
     assert {each["board"] for each in pareto.data["points"]} == {"desktop", "orin-nano", "coral"}
+    for point in pareto.data["points"]:
+        assert point["auc_text_en"] == f"{point['auc']:.4f} (float model, host)"
+        assert point["auc_text_ja"] == f"{point['auc']:.4f} (浮動小数点モデル（ホスト）)"
+    assert "auc_text_ja" in json.dumps(pareto.specs["ja"])
+
+
+def test_the_auc_of_what_runs_on_the_board_is_called_just_that() -> None:
+    assert {each["auc_text_en"] for each in WHOLE["pareto"].data["points"]} == {
+        f"{each['auc']:.4f}" for each in WHOLE["pareto"].data["points"]
+    }
+
+
+def test_what_is_not_compared_is_not_joined_nor_on_the_pareto_figure() -> None:
+    figures = drawn(in_two_power_modes(study_results(), "desktop", 0.9))
+    joined = {(each["board"], each["joined"]) for each in figures["auc"].data["points"]}
+    assert joined == {("desktop", False), ("orin-nano", True), ("coral", True), (FLOAT_MODEL, True)}
+    pareto = figures["pareto"]
+    assert {each["board"] for each in pareto.data["points"]} == {"orin-nano", "coral"}
+    assert {(each.board, each.code) for each in pareto.missing} == {("desktop", NOT_COMPARED)}
+    assert len(pareto.missing) == 9
+
+
+def test_an_invalid_trial_is_in_no_figure_and_a_rate_of_such_alone_is_a_cross() -> None:
+    results = changed(
+        study_results(("desktop",)),
+        lambda row: {"flags": ("throttled",)} if row.requested_rate == 0.9 or row.trial == 2 else {},
+    )
+    latency = drawn(results)["latency"]
+    assert {each["trials"] for each in latency.data["points"]} == {2}
+    [cross] = latency.data["missing"]
+    assert (cross["rate"], cross["code_en"], cross["code_ja"], cross["reason"]) == (
+        "90 %",
+        "invalid runs",
+        "無効な測定",
+        "throttled",
+    )
+
+
+@pytest.mark.parametrize("count", [1, 3, 42])
+@pytest.mark.parametrize("rates", [(0.0, 0.5, 0.9, 0.95, 0.98, 0.99), (0.0, 0.1, 0.12, 0.14), (0.0, 0.999)])
+def test_points_of_neighbouring_rates_do_not_mix(count: int, rates: tuple[float, ...]) -> None:
+    boards = [f"board-{number}" for number in range(count)]
+    points = drawn(study_results(boards, rates, trials=1))["memory"].data["points"]
+    places = [[each["place"] for each in points if each["rate"] == f"{100 * rate:.4g} %"] for rate in rates]
+    assert max(places[0]) < 1.3  # the axis's end
+    assert min(places[-1]) > 0.75 * (1 - rates[-1])
+    for less, more in itertools.pairwise(places):
+        assert len(set(less)) == count
+        assert min(less) > max(more)
 
 
 def test_a_name_with_quotes_stays_a_name() -> None:

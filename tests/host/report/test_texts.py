@@ -6,9 +6,13 @@ from typing import get_args
 import pytest
 
 from compression.training.recipe import Select
-from contract.results import Flag
+from contract.results import DOES_NOT_RUN, Flag
+from converters.edge_tpu import errors as edge_tpu
+from converters.errors import ConversionError
 from host.choosing.candidates import Absence
 from host.choosing.choice import Outcome, Status
+from host.errors import BoardError, UnreachableError
+from host.report.html import series
 from host.report.html.texts import LANGUAGES, both, say, texts
 from inspection.score import Method
 
@@ -16,7 +20,18 @@ HTML = Path("host/report/html")
 ALL = texts()
 SOURCE = "".join(path.read_text(encoding="utf-8") for path in HTML.iterdir() if path.suffix in (".py", ".html", ".js"))
 
+
+def codes(*roots: type[ConversionError | BoardError | UnreachableError]) -> set[str]:
+    """Of errors of these kinds, as far as the rooms say them at import."""
+    return {root.code for root in roots}.union(*(codes(*root.__subclasses__()) for root in roots))
+
+
 FAMILIES = {
+    "failed_": {
+        *DOES_NOT_RUN,
+        *codes(ConversionError, BoardError, UnreachableError),
+        *(series.NOT_TRIED, series.NOT_MEASURED, series.INVALID, series.NOT_COMPARED),
+    },
     "outcome_": get_args(Outcome),
     "status_": tuple(status for status in get_args(Status) if status != "absent"),
     "absent_": get_args(Absence),
@@ -42,6 +57,11 @@ def test_every_text_is_there_in_both_languages_and_takes_the_same(key: str) -> N
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_member_of_a_family_has_its_text(family: str) -> None:
     assert {family + member.replace(" ", "_") for member in FAMILIES[family]} <= set(ALL)
+
+
+def test_the_codes_of_the_edge_tpu_are_among_them() -> None:
+    assert edge_tpu.EdgeTpuError.code in FAMILIES["failed_"]
+    assert sum(code.startswith("edge_tpu_") for code in FAMILIES["failed_"]) >= 16
 
 
 def test_no_text_is_left_over() -> None:
