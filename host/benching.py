@@ -15,6 +15,7 @@ from host.client import AgentClient
 from host.cool_down import MOST_S, cool_down
 from host.errors import BoardError, DoesNotRunError, InputError, ResultsError, UnstoredError
 from host.load.conveyor import Conveyor
+from host.nanoseconds import in_ms
 from host.progress import Progress
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def _through_http(
     taken = through_http.measure(client, model, subject.contents, request.runs, request.conveyor, progress)
     row = blank.model_copy(update=taken.columns())
     if len(taken.samples_ns) == 1:
-        first_ms = _ms(float(taken.samples_ns[0]))
+        first_ms = in_ms(float(taken.samples_ns[0]))
         return row.model_copy(update={"first_run_ms": first_ms, "counted_runs": 0}), taken.samples_ns
     return _with_latency(row, taken.samples_ns), taken.samples_ns
 
@@ -204,7 +205,7 @@ def _with_latency(row: BenchRow, samples_ns: "Samples") -> BenchRow:
     too_few = {"flags.unstable": f"needs {STEADY_RUNS} counted runs, has {count}"} if within.unstable is None else {}
     return row.model_copy(
         update={
-            "first_run_ms": _ms(float(samples_ns[0])),
+            "first_run_ms": in_ms(float(samples_ns[0])),
             "counted_runs": count,
             "latency_ms": summarise(counted_ns),
             "steady_from_run": within.steady_from,
@@ -252,7 +253,3 @@ def _contents(folder: Path | None, model: ModelInfo, progress: Progress) -> list
     for path in found[:MAX_BENCH_INPUTS]:
         images.prepared(path, model.preprocessing, model.signature.inputs[0].dtype)  # the board could not name the file
     return [images.read(path) for path in found[:MAX_BENCH_INPUTS]]
-
-
-def _ms(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e6

@@ -10,7 +10,8 @@ from contract.api import ModelInfo
 from contract.results import FIGURE_KEYS, Environment, Flag, Load
 from host import images
 from host.client import INFER_TIMEOUT_S, TENSORS, AgentClient
-from host.load.conveyor import NS_PER_S, Conveyor
+from host.load.conveyor import Conveyor
+from host.nanoseconds import NS_PER_S
 from host.progress import Progress
 
 if TYPE_CHECKING:

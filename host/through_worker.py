@@ -11,12 +11,11 @@ from contract.results import BenchRow, Mean
 from host import preflight
 from host.client import AgentClient
 from host.energy import ENERGY_KEYS, POWER_KEYS, energy_columns
+from host.nanoseconds import in_ms
 from host.progress import Progress, on_job
 
 if TYPE_CHECKING:
     from host.statistics import Samples
-
-NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,9 @@ class Taken:
         told = self.measurement
         return {
             "bundle": told.bundle,
-            "accelerator_ms": Mean(mean=_ms(told.accelerator_ns_mean)),
-            "convert_ms": Mean(mean=_ms(told.convert_ns_mean)),
-            "decision_ms": Mean(mean=_ms(_mean(told.decision_ns))),
+            "accelerator_ms": Mean(mean=in_ms(told.accelerator_ns_mean)),
+            "convert_ms": Mean(mean=in_ms(told.convert_ns_mean)),
+            "decision_ms": Mean(mean=in_ms(_mean(told.decision_ns))),
             "memory": told.memory,
             "environment": told.environment,
             "flags": told.flags,
@@ -73,10 +72,6 @@ def _samples(content: bytes) -> "Samples":
     import numpy as np
 
     return np.frombuffer(content, "<i8").astype(np.int64)
-
-
-def _ms(nanoseconds: float | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / NS_PER_MS
 
 
 def _mean(figures: Sequence[int]) -> float | None:

@@ -4,7 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
-NS_PER_S = 1_000_000_000
+from host.nanoseconds import NS_PER_S
+
 MOST_PER_S = 10_000.0  # far above what one host can send, and any line
 LEAST_PER_S = 1 / 3600
 MOST_DEADLINE_S = 60.0

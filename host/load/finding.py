@@ -18,7 +18,7 @@ from host.statistics import runs_needed
 class Found:
     """`step`: of the highest rate that kept the deadline; `kept` False: none did, it is the lowest one tried.
 
-    `limited_by_host`: the lowest rate above it was not kept because this host was late.
+    `limited_by_host`: the lowest rate above it was not kept because this host was late, or busy.
     """
 
     step: Step

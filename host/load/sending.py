@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from host.errors import BusyError, UnansweredError
-from host.load.conveyor import NS_PER_S
 from host.load.step import Step, misses_allowed
+from host.nanoseconds import NS_PER_S
 
 CONNECTIONS = 64  # more than most boards' queues have places: what a board has no place for, it refuses at once
 LEAD_NS = 100_000_000  # before the first is due, so that every thread is there by then
@@ -31,7 +31,7 @@ def send(
     """Sends so many (at least one), and comes back when the last has its reply. `on_done` is told how many have theirs.
 
     BusyError and UnansweredError of `ask` are misses; whatever else it raises ends it, and is raised. `until_it_fails`:
-    it ends as soon as p99 cannot be within the deadline any more, through no fault of this host.
+    it ends as soon as p99 cannot be within the deadline any more, had this host sent each at its moment.
     """
     sender = _Sender(ask, per_s, deadline_ns, requests, misses_allowed(requests) if until_it_fails else requests)
     threads = [threading.Thread(target=sender.work, daemon=True) for _ in range(min(CONNECTIONS, requests))]
@@ -73,7 +73,8 @@ class _Sender:
         self._answered = np.zeros(requests, np.bool_)
         self._latency_ns = np.zeros(requests, np.int64)
         self._host_ns = np.zeros(requests, np.int64)
-        self._first_due_ns = time.perf_counter_ns() + LEAD_NS
+        self._cpu_ns = 0
+        self._first_due_ns = self._ended_ns = time.perf_counter_ns() + LEAD_NS
 
     def work(self) -> None:
         try:
@@ -97,6 +98,7 @@ class _Sender:
             self._answered[ended],
             self._latency_ns[ended],
             self._host_ns[ended],
+            self._cpu_ns / (self._ended_ns - self._first_due_ns),
         )
 
     def _next(self) -> int | None:
@@ -105,23 +107,26 @@ class _Sender:
 
     def _send(self, number: int) -> None:
         due_ns = self._first_due_ns + round(number * NS_PER_S / self._per_s)
-        free_ns = time.perf_counter_ns()  # before it, this connection waited for the board
+        free_ns = time.perf_counter_ns()  # before it, this connection was taken: by the board, or by a busy host
         if self.stopped.wait(max(0, due_ns - free_ns) / NS_PER_S):
             return
         self._host_ns[number] = time.perf_counter_ns() - max(due_ns, free_ns)
+        cpu_ns = time.thread_time_ns()
         try:
             self._ask(number)
             self._answered[number] = True
         except (BusyError, UnansweredError):
             pass
         self._latency_ns[number] = time.perf_counter_ns() - due_ns
-        self._end(number)
+        self._end(number, time.thread_time_ns() - cpu_ns)
 
-    def _end(self, number: int) -> None:
+    def _end(self, number: int, cpu_ns: int) -> None:
         its_own_ns = self._latency_ns[number] - self._host_ns[number]
         with self._lock:
             self._ended[number] = True
             self.done += 1
+            self._cpu_ns += cpu_ns
+            self._ended_ns = time.perf_counter_ns()
             self._missed += bool(not self._answered[number] or its_own_ns > self._deadline_ns)
             if self._missed > self._most_missed:
                 self.stopped.set()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from contract.results import BenchRow
+from host.nanoseconds import NS_PER_MS
 from host.report.values import figure, four_digits, percent
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def step_line(step: "Step") -> str:
     cells = (
         f"{60 * step.per_s:>11,.1f}",
         f"{step.per_s:>11,.4g}",
-        f"{four_digits(step.deadline_ns / 1e6):>11}",
+        f"{four_digits(step.deadline_ns / NS_PER_MS):>11}",
         f"{'n/a' if p99_ms is None else four_digits(p99_ms):>9}",
         f"{f'{step.missed:,} of {step.sent:,}':>14}",
     )

@@ -50,18 +50,25 @@ def load_of(store: Store) -> Load:
 
 def test_a_rate(client: AgentClient, store: Store) -> None:
     told = Told()
-    [row] = bench(client, store, asked(), told)
+    [row] = bench(client, store, asked(per_s=10.0), told)
     assert store.rows() == [row]
-    assert row.load == Load(offered_per_s=100.0, deadline_ms=20_000.0, missed=0, missed_share=0.0)
+    assert row.load == Load(offered_per_s=10.0, deadline_ms=20_000.0, missed=0, missed_share=0.0)
     assert (row.through, row.requested_runs, row.counted_runs) == ("http", 12, 11)
     samples_ns = store.samples(row.id)
     assert len(samples_ns) == 12
     assert row.first_run_ms == samples_ns[0] / 1e6
     assert row.latency_ms is not None
     assert row.latency_ms.mean == pytest.approx(samples_ns[1:].mean() / 1e6)
-    assert "client_late" not in row.flags  # by less than 2 s
-    assert "11 requests at 100/s (6,000 parts per minute): 1 s" in told.notes
+    assert "client_late" not in row.flags  # each was sent within 2 s, and took less than 50 ms of this host's time
+    assert "11 requests at 10/s (600 parts per minute): 1 s" in told.notes
     assert told.done[-1] == (12, 12)
+
+
+def test_a_host_that_is_busy_is_told(client: AgentClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.load.step.BUSY_SHARE", 0.0)
+    [row] = bench(client, store, asked(), Told())
+    assert load_of(store).missed == 0
+    assert "client_late" in row.flags
 
 
 def test_the_deadline_is_the_period(client: AgentClient, store: Store) -> None:

@@ -17,8 +17,10 @@ IN_TURN_PER_S = 40.0
 Send = Callable[..., Step]
 
 
-def board_of(limit_per_s: float, *, by_the_host: bool = False) -> Send:
-    """Stands in for `send`: each request takes 1 ms up to a rate, and above it for ever, or for as long in the host."""
+def board_of(limit_per_s: float, *, late_ms: int = 0, cpu_share: float = 0.0) -> Send:
+    """Stands in for `send`: each request takes 1 ms up to a rate, and above it longer than its deadline; the host sends
+    it so late then, and is so busy.
+    """
 
     def send(
         _ask: object, per_s: float, deadline_ns: int, requests: int, on_done: Any, *, until_it_fails: bool
@@ -27,8 +29,9 @@ def board_of(limit_per_s: float, *, by_the_host: bool = False) -> Send:
         on_done(requests)
         slow = per_s > limit_per_s
         latency_ns = np.full(requests, deadline_ns + MS if slow else MS)
-        host_ns = np.full(requests, deadline_ns if slow and by_the_host else 0)
-        return Step(per_s, deadline_ns, requests, np.ones(requests, bool), latency_ns, host_ns)
+        host_ns = np.full(requests, late_ms * MS if slow else 0)
+        share = cpu_share if slow else 0.0
+        return Step(per_s, deadline_ns, requests, np.ones(requests, bool), latency_ns, host_ns, share)
 
     return send
 
@@ -83,8 +86,9 @@ def test_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.notes[-1] == "not tried: 1.25/s (75 parts per minute), which would take it beyond 6 min"
 
 
-def test_a_host_that_is_slower_than_the_board_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "send", board_of(33.0, by_the_host=True))
+@pytest.mark.parametrize("host", [{"late_ms": 50}, {"cpu_share": 0.9}])
+def test_a_host_that_is_slower_than_the_board_says_so(host: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "send", board_of(33.0, **host))
     told = Told()
     found = find(nothing, Conveyor(None, 0.05), 459, IN_TURN_PER_S, "line-3", told)
     assert found.kept

@@ -113,6 +113,7 @@ def simulated(per_s: float, service_s: float, places: int, deadline_s: float, re
         np.array(answered),
         np.round(np.array(latency_s) * 1e9).astype(np.int64),
         np.zeros(requests, np.int64),
+        0.0,
     )
 
 

@@ -46,7 +46,41 @@ def test_none_is_sent_before_it_is_due() -> None:
     began = time.perf_counter_ns()
     sent: dict[int, int] = {}
     send(lambda number: sent.update({number: time.perf_counter_ns()}), 100.0, SECOND, 10, nothing)
-    assert all(sent[number] - began >= number * 10_000_000 for number in range(10))
+    assert all(sent[number] - began >= sending.LEAD_NS + number * 10_000_000 for number in range(10))
+
+
+class TestWhoseLimitItIs:
+    """Above it every connection is taken, whoever has it."""
+
+    @pytest.fixture(autouse=True)
+    def a_machine_with_much_else_to_do(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It gives little of a core: what computes has more than this on any, what waits has less."""
+        monkeypatch.setattr("host.load.step.BUSY_SHARE", 0.05)
+
+    def test_the_hosts(self) -> None:
+        """20 ms of its time for each, due every 5 ms."""
+
+        def compute(_: int) -> None:
+            until_s = time.thread_time() + 0.02
+            while time.thread_time() < until_s:
+                pass
+
+        taken = send(compute, 200.0, SECOND // 200, 30, nothing)
+        assert taken.missed == 30
+        assert taken.host_was_late
+        assert taken.fails_by_the_host
+
+    def test_the_boards(self) -> None:
+        """One after the other, 20 ms each."""
+        board = threading.Lock()
+
+        def wait(_: int) -> None:
+            with board:
+                time.sleep(0.02)
+
+        taken = send(wait, 200.0, SECOND // 200, 30, nothing)
+        assert taken.missed == 30
+        assert not taken.fails_by_the_host
 
 
 @pytest.mark.parametrize("error", [BusyError("full", "-"), UnansweredError("late", "-")])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host.load.step import Step, misses_allowed
+from host.load.step import BUSY_SHARE, Step, misses_allowed
 from host.statistics import summarise
 
 MS = 1_000_000
@@ -22,6 +22,7 @@ def step(
         "answered": np.ones(count, bool) if answered is None else np.array(answered),
         "latency_ns": np.round(np.array(latency_ms) * MS).astype(np.int64),
         "host_ns": np.zeros(count, np.int64),
+        "host_cpu_share": 0.0,
         **changes,
     }
     return Step(**fields)
@@ -97,5 +98,16 @@ class TestTheHost:
         assert taken.fails_by_the_host == guilty
 
     def test_a_refusal_is_the_boards(self) -> None:
-        taken = step([1.0] * 500, answered=[False] * 500, host_ns=np.full(500, MS))
+        taken = step([1.0] * 500, answered=[False] * 500, host_ns=np.full(500, MS), host_cpu_share=1.0)
         assert not taken.fails_by_the_host
+
+    @pytest.mark.parametrize(("share", "busy"), [(BUSY_SHARE, False), (BUSY_SHARE + 0.01, True)])
+    def test_busy_it_has_missed_the_deadline_though_it_sent_in_time(self, share: float, busy: bool) -> None:
+        failed, kept = (step([latency_ms] * 500, host_cpu_share=share) for latency_ms in (60.0, 10.0))
+        assert (failed.host_was_late, failed.fails_by_the_host) == (busy, busy)
+        assert (kept.host_was_late, kept.fails_by_the_host) == (busy, False)
+
+    def test_busy_it_is_not_guilty_of_what_the_board_refuses(self) -> None:
+        refused, slow = [False] * 5 + [True] * 454, [False] * 4 + [True] * 455
+        assert not step([60.0] * 459, answered=refused, host_cpu_share=1.0).fails_by_the_host
+        assert step([60.0] * 459, answered=slow, host_cpu_share=1.0).fails_by_the_host
