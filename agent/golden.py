@@ -2,14 +2,22 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.errors import GoldenMismatchError
 from agent.supervisor import Supervisor
 from agent.uncancelled import whole
 from contract.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHUNK = 2**20
+"""Elements that are float64 at a time: a board may have 1 GB in all."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +78,42 @@ def sqnr_db(expected: memoryview, actual: memoryview, dtype: str) -> float:
     """
     import numpy as np  # an agent that serves nothing yet does without
 
-    reference, got = (np.frombuffer(view, dtype).astype(np.float64) for view in (expected, actual))
-    finite = np.isfinite(reference) & np.isfinite(got)
-    if not np.array_equal(reference[~finite], got[~finite], equal_nan=True):
-        return -math.inf
-    reference, got = reference[finite], got[finite]
+    largest = 0.0
+    for part in _parts(expected, actual, dtype):
+        if part is None:
+            return -math.inf
+        largest = max(largest, *(float(np.abs(values).max(initial=0)) for values in part))
     # Scaled by a power of two, which is exact, so that no square overflows or vanishes.
-    _, exponent = math.frexp(max(np.abs(reference).max(initial=0), np.abs(got).max(initial=0)))
-    reference, got = np.ldexp(reference, -exponent), np.ldexp(got, -exponent)
-    difference = reference - got
-    signal, noise = float(reference @ reference), float(difference @ difference)
+    _, exponent = math.frexp(largest)
+    signal = noise = 0.0
+    for part in _parts(expected, actual, dtype):
+        assert part is not None, "the first pass has seen all of them"
+        reference, got = (np.ldexp(values, -exponent) for values in part)
+        difference = reference - got
+        signal, noise = signal + float(reference @ reference), noise + float(difference @ difference)
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def _parts(
+    expected: memoryview, actual: memoryview, dtype: str
+) -> "Iterator[tuple[NDArray[np.float64], NDArray[np.float64]] | None]":
+    """`CHUNK` elements of each at a time, in float64, without the places where both have the same NaN or infinity; None
+    of a part where a value is not finite on one side alone.
+    """
+    import numpy as np
+
+    reference, got = (np.frombuffer(view, dtype) for view in (expected, actual))
+    for start in range(0, reference.size, CHUNK):
+        both = reference[start : start + CHUNK].astype(np.float64), got[start : start + CHUNK].astype(np.float64)
+        finite = np.isfinite(both[0]) & np.isfinite(both[1])
+        if finite.all():
+            yield both
+        elif np.array_equal(both[0][~finite], both[1][~finite], equal_nan=True):
+            yield both[0][finite], both[1][finite]
+        else:
+            yield None
 
 
 def _fill(views: Sequence[memoryview], path: Path, start: int) -> None:

@@ -144,7 +144,7 @@ class Golden(Contract):
     """
 
     count: PositiveInt
-    source: Literal["images", "noise"]
+    source: Literal["images", "tensors", "noise"]
     inputs: FilePath
     outputs: FilePath
     tolerance_db: float

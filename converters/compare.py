@@ -1,7 +1,7 @@
 """How far one model's outputs are from another's on the same inputs."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Outputs = Sequence[NDArray[Any]]
+
+CHUNK = 2**20
+"""Elements that are float64 at a time: an output may have a gigabyte, of which no further copy is made."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,40 @@ def _difference(reference: NDArray[Any], measured: NDArray[Any]) -> tuple[float,
     """
     if reference.shape != measured.shape:
         raise ValueError(f"shapes differ: {reference.shape} and {measured.shape}")
-    right, got = (array.astype(np.float64).ravel() for array in (reference, measured))
-    finite = np.isfinite(right) & np.isfinite(got)
-    if not np.array_equal(right[~finite], got[~finite], equal_nan=True):
-        return math.inf, -math.inf
-    right, got = right[finite], got[finite]
+    largest = 0.0
+    for part in _parts(reference, measured):
+        if part is None:
+            return math.inf, -math.inf
+        largest = max(largest, *(float(np.abs(values).max(initial=0)) for values in part))
     # Scaled by a power of two, which is exact, so that no square overflows or vanishes.
-    _, exponent = math.frexp(max(np.abs(right).max(initial=0), np.abs(got).max(initial=0)))
-    right, got = np.ldexp(right, -exponent), np.ldexp(got, -exponent)
-    noise = right - got
+    _, exponent = math.frexp(largest)
+    signal = noise = error = 0.0
+    for part in _parts(reference, measured):
+        assert part is not None, "the first pass has seen all of them"
+        right, got = (np.ldexp(values, -exponent) for values in part)
+        difference = right - got
+        signal, noise = signal + float(right @ right), noise + float(difference @ difference)
+        error = max(error, float(np.abs(difference).max(initial=0)))
     with np.errstate(over="ignore"):
-        max_abs_error = float(np.ldexp(np.abs(noise).max(initial=0), exponent))
-    return max_abs_error, _decibels(float(right @ right), float(noise @ noise))
+        return float(np.ldexp(error, exponent)), _decibels(signal, noise)
+
+
+def _parts(
+    reference: NDArray[Any], measured: NDArray[Any]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]] | None]:
+    """`CHUNK` elements of each at a time, in float64, without the places where both have the same NaN or infinity; None
+    of a part where a value is not finite on one side alone.
+    """
+    right, got = reference.ravel(), measured.ravel()
+    for start in range(0, right.size, CHUNK):
+        both = right[start : start + CHUNK].astype(np.float64), got[start : start + CHUNK].astype(np.float64)
+        finite = np.isfinite(both[0]) & np.isfinite(both[1])
+        if finite.all():
+            yield both
+        elif np.array_equal(both[0][~finite], both[1][~finite], equal_nan=True):
+            yield both[0][finite], both[1][finite]
+        else:
+            yield None
 
 
 def _decibels(signal: float, noise: float) -> float:

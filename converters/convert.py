@@ -18,6 +18,7 @@ from converters.int8_options import Int8Options
 from converters.kept import Original, original_of
 from converters.plan import Step, Target, plan
 from converters.proto import serialise
+from converters.quantisation import is_quantised
 from converters.signature import Shape, Signature
 from converters.tensorrt import artifact_of
 from converters.tflite_file import read_tflite
@@ -42,6 +43,8 @@ class Converted:
     board_steps  names of the steps that the board has to do, in order
     typed        the precision is in the model, and the board's builder is not told it again
     artifact     the file's inputs and outputs, where they are not those of the signature
+    quantised    the model has int8 ranges of its own
+    sqnr_db      how far what it computes is from the model as it came, in dB, where a step rounded; None: not measured
     layers       how far each layer of a quantised file is from the model's, where that was measured
     edge_tpu     what the Edge TPU's compiler made of it, where it was compiled
     """
@@ -56,6 +59,8 @@ class Converted:
     board_steps: tuple[str, ...] = ()
     typed: bool = False
     artifact: Artifact | None = None
+    quantised: bool = False
+    sqnr_db: float | None = None
     layers: tuple[LayerError, ...] = ()
     edge_tpu: EdgeTpuReport | None = None
 
@@ -124,6 +129,8 @@ def convert(
         board_steps=tuple(step.name for step in steps if step.site == "board"),
         typed=target.typed,
         artifact=draft.artifact or (artifact_of(draft.signature, target.runtime_version) if board_builds else None),
+        quantised=is_quantised(draft.model),
+        sqnr_db=draft.sqnr_db,
         layers=draft.layers,
         edge_tpu=draft.edge_tpu,
     )

@@ -30,6 +30,7 @@ class Draft:
 
     content   the finished file, when it is ONNX no longer: `model` then stays what it was made from
     artifact  that file's inputs and outputs, where they are not the signature's
+    sqnr_db   how far what it computes is from the original's, after the last step that alters values, where measured
     layers    how far its layers are from the model's, where that was measured
     compiler  how it is compiled for an Edge TPU, and `edge_tpu` what came of that
     trial_build_s  how long TensorRT-RTX may try to build it; 0: it parses alone
@@ -46,6 +47,7 @@ class Draft:
     options: Int8Options = field(default_factory=Int8Options)
     content: bytes | None = None
     artifact: Artifact | None = None
+    sqnr_db: float | None = None
     layers: tuple[LayerError, ...] = ()
     compiler: Compiler = field(default_factory=Compiler)
     edge_tpu: EdgeTpuReport | None = None

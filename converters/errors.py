@@ -8,6 +8,7 @@
     ├── ModelTooLargeError        model_too_large        beyond what one ONNX file can hold
     ├── ExternalDataError         external_data          weights beside the model: outside its folder, missing, short
     ├── InvalidModelError         invalid_model          ONNX, but it contradicts itself
+    ├── NotFiniteError            not_finite             constants or outputs that are NaN or infinite
     ├── UnsupportedVersionError   unsupported_version    newer than the installed onnx and ONNX Runtime
     ├── UnsupportedTypeError      unsupported_type       an input or output no board can take
     ├── UnsupportedOperatorError  unsupported_operator   ONNX Runtime lacks it
@@ -71,6 +72,12 @@ class InvalidModelError(ConversionError):
     """The file is ONNX, but breaks the rules of ONNX or contradicts itself."""
 
     code = "invalid_model"
+
+
+class NotFiniteError(ConversionError):
+    """Constants that a node computes with, or all that an output gives, are NaN or infinite."""
+
+    code = "not_finite"
 
 
 class UnsupportedVersionError(ConversionError):

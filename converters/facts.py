@@ -1,13 +1,13 @@
 """What is known of a graph's values without running it: element types, shapes and constants."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, TensorProto, TypeProto, helper, numpy_helper, shape_inference
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, TypeProto, helper, numpy_helper, shape_inference
 
 from converters.proto import walk_graphs
 
@@ -46,7 +46,9 @@ def infer(model: ModelProto) -> ModelProto:
 def facts_of(model: ModelProto) -> Facts:
     """What `infer` finds, and the model's constants."""
     inferred = infer(model)
-    constants = {name: tensor for graph in walk_graphs(model.graph) for name, tensor in _constants(graph).items()}
+    constants: dict[str, TensorProto] = {}
+    for graph in walk_graphs(model.graph):
+        constants.update(constants_of(graph.node, graph.initializer))
     types = {name: _type_of(tensor) for name, tensor in constants.items()}
     for graph in walk_graphs(inferred.graph):
         for value in (*graph.input, *graph.output, *graph.value_info):
@@ -70,10 +72,10 @@ def _without_weights(model: ModelProto) -> ModelProto:
     )
 
 
-def _constants(graph: GraphProto) -> dict[str, TensorProto]:
+def constants_of(nodes: Iterable[NodeProto], initialisers: Iterable[TensorProto] = ()) -> dict[str, TensorProto]:
     """Initialisers and the outputs of Constant nodes, by name; strings and sparse tensors are left out."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
+    found = {tensor.name: tensor for tensor in initialisers}
+    for node in nodes:
         if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
             for attribute in node.attribute:
                 if attribute.name == "value":

@@ -10,7 +10,7 @@ from converters.anatomy.onnx_macs import of_model as count_macs
 from converters.compare import compare
 from converters.draft import Draft
 from converters.errors import StepChangedOutputsError
-from converters.golden import Case, golden_inputs, pack
+from converters.golden import MAX_BYTES, Case, golden_inputs, pack
 from converters.plan import Step
 from converters.tflite.interpreter import NotInstalledError, run
 from converters.weights import count_weights
@@ -44,7 +44,7 @@ class Original:
 
     def check(self, draft: Draft, *steps: Step) -> None:
         """Compare what ``draft.model`` computes after `steps`, which alter all the same: the form, or values; of values
-        a notice tells the distance.
+        ``draft.sqnr_db`` and a notice tell the distance.
 
         Raises StepChangedOutputsError where steps that alter the form alone do not keep the outputs.
         """
@@ -58,8 +58,9 @@ class Original:
         sqnr_db, share = _distance(self.outputs, measured)
         if steps[-1].alters == "values":
             precision, inputs = draft.target.precision, "the first calibration inputs" if draft.calibration else "noise"
-            distance = f"{sqnr_db:.1f} dB (SQNR) from the original, on {inputs}"
+            distance = f"{_in_words(sqnr_db, share)} the original, on {inputs}"
             draft.notices.append(f"{precision}: with {_ROUNDED[precision]} rounded, {distance}")
+            draft.sqnr_db = sqnr_db
         elif sqnr_db < SAME_DB:
             raise _changed(steps, f"{sqnr_db:.1f} dB (SQNR) from the original, {SAME_DB:.0f} dB are asked for")
         elif share < SAME_SHARE:
@@ -69,12 +70,19 @@ class Original:
 def original_of(draft: Draft) -> Original:
     """Of a draft whose inputs have their shapes; what ``draft.opened()`` raises, and a run of it.
 
-    ValueError for calibration inputs that do not fit the signature.
+    `CASES` of them, or fewer, at least one, where inputs and outputs would pass `MAX_BYTES`. ValueError for calibration
+    inputs that do not fit the signature.
     """
-    cases = list(draft.calibration[:CASES]) or golden_inputs(draft.signature, count=CASES)
-    for case in cases:
+    cases = draft.calibration or golden_inputs(draft.signature, count=CASES)
+    first = cases[0]
+    pack(first, draft.signature.inputs)
+    outputs = _outputs(draft, [first])
+    case_bytes = sum(tensor.nbytes for tensor in (*first, *outputs[0]))  # the signature may lack the outputs
+    cases = [first, *cases[1 : min(CASES, max(1, MAX_BYTES // max(1, case_bytes)))]]
+    for case in cases[1:]:
         pack(case, draft.signature.inputs)
-    outputs = _outputs(draft, cases)
+    if cases[1:]:
+        outputs += _outputs(draft, cases[1:])
     draft.close()
     return Original(cases, outputs, count_weights(draft.model), count_macs(draft.model))
 
@@ -101,6 +109,13 @@ def _distance(original: Sequence[Case], measured: Sequence[Case]) -> tuple[float
         else:
             share = min(share, float(np.mean([right == got for right, got in pairs])))
     return sqnr_db, share
+
+
+def _in_words(sqnr_db: float, share: float) -> str:
+    integers = "" if share == 1 else f"{share:.2%} of the integers as in"
+    if sqnr_db == math.inf:
+        return integers or "no difference to"
+    return f"{integers} and {sqnr_db:.1f} dB (SQNR) from" if integers else f"{sqnr_db:.1f} dB (SQNR) from"
 
 
 def _changed(steps: Sequence[Step], what: str) -> StepChangedOutputsError:

@@ -24,12 +24,14 @@ class Target:
     precision        what the runtime may compute in
     runtime_version  (major, minor, ...); None where the board was not asked
     accelerator      what the runtime hands the model to, where its file is compiled for that
+    has_int8         whether the board computes in int8 at all, whatever the precision is
     """
 
     runtime: str = "ort"
     precision: str = "fp32"
     runtime_version: tuple[int, ...] | None = None
     accelerator: Literal["edgetpu"] | None = None
+    has_int8: bool = True
 
     @property
     def typed(self) -> bool:

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from converters.facts import Facts
+from converters.proto import walk_nodes
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
 _WEIGHTED = (*_CONVOLUTIONS, "Gemm", "MatMul")
@@ -43,6 +44,12 @@ class Place:
     index: int
     tensor: str
     axis: int | None = None
+
+
+def is_quantised(model: ModelProto) -> bool:
+    """Whether the model has ranges of its own."""
+    nodes = (model.graph.node, *(function.node for function in model.functions))
+    return any(node.op_type == "QuantizeLinear" for group in nodes for node in walk_nodes(group))
 
 
 def find_places(graph: GraphProto, facts: Facts) -> list[Place]:

@@ -24,8 +24,8 @@ def peaks(model: ModelProto, tensors: Collection[str], cases: Sequence[Case]) ->
         for name, value in zip(measured, values, strict=True):
             if not value < float("inf"):  # NaN is not, either
                 raise RunFailedError(
-                    f"the tensor {name!r} reaches {value} on a calibration image",
-                    "check the model in ONNX Runtime, and that the images are prepared as it was trained",
+                    f"the tensor {name!r} reaches {value} on a calibration input",
+                    "check the model in ONNX Runtime, and that the inputs are prepared as it was trained",
                 )
             found[name] = max(found[name], value)
     return found

@@ -13,7 +13,7 @@ from converters.proto import attribute_graphs
 _KERNEL_INPUTS = {"Conv": (1,), "ConvTranspose": (1,), "Gemm": (0, 1), "MatMul": (0, 1)}
 """Where each operator may take its kernel: a bias (input 2) is none. Of a product both sides may be constant."""
 
-_SAME_ELEMENTS = frozenset(
+SAME_ELEMENTS = frozenset(
     {"Cast", "DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
 """Operators whose output has the elements of input 0, in another form: a kernel stays the same kernel."""
@@ -44,7 +44,7 @@ def _kernels(graph: GraphProto, outer: _Scope) -> Iterator[_Constant]:
         operator = node.op_type if node.domain in ("", "ai.onnx") else ""
         if operator == "Constant":
             constants.update(_constant(node))
-        elif operator in _SAME_ELEMENTS and node.input[0] in constants:
+        elif operator in SAME_ELEMENTS and node.input[0] in constants:
             constants[node.output[0]] = constants[node.input[0]]
         for index in _KERNEL_INPUTS.get(operator, ()):
             if node.input[index] in constants:

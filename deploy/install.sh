@@ -8,6 +8,8 @@
 #   $data, $token                 models and token: they stay through upgrades, and through --uninstall without --purge
 #
 # BOARDFIT_ROOT=DIR stands for / in all paths of the system's service: for tests.
+[ -n "${BASH_VERSION:-}" ] || exec bash "$0" "$@" # called as `sh install.sh`; no shell has read on from here yet
+set +o posix                                       # where sh is bash
 set -euo pipefail
 umask 022
 
@@ -100,16 +102,20 @@ settle_places() {
 
 in_unit() { sed -n "s/^$1//p" "$unit" 2>/dev/null || true; }
 
-settle_service() {
+settle_profile() {
   local from_before
   from_before=$(in_unit 'ExecStart=.* --profile ')
   profile=${profile:-${from_before%% *}}
-  [[ -n $profile ]] || fail "what kind of board this is must be said once" \
-    "--profile NAME; this is: $(tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || uname -m)"
+  [[ -n $profile ]] || misused "what kind of board this is must be said once: --profile NAME; this is: $(
+    tr -d '\0' 2>/dev/null </sys/firmware/devicetree/base/model || uname -m
+  )"
   from_before=$(in_unit 'ExecStart=.* --port ')
   port=${port:-${from_before%% *}}
   port=${port:-8470}
   [[ $port =~ ^[1-9][0-9]{0,4}$ ]] || misused "$port is no port"
+}
+
+settle_user() {
   if [[ -n $sudoers ]]; then
     user=${user:-$(in_unit User=)}
     user=${user:-${SUDO_USER:-root}}
@@ -119,8 +125,10 @@ settle_service() {
   fi
   id "$user" >/dev/null 2>&1 || fail "there is no user $user" "sudo useradd --system --create-home $user"
   # A worker that root owns could take an Edge TPU that is in use, and every fault of a runtime would be root's.
-  [[ -z $sudoers || $(id -u "$user") != 0 ]] || fail 'the service must not run as root' \
-    '--user NAME, e.g. the one you log in with'
+  if [[ -n $sudoers && $(id -u "$user") == 0 ]]; then
+    check_profile "$(type -P python3 || true)" # all of the command line is told first, and this is not on it
+    fail 'the service must not run as root' '--user NAME, e.g. the one you log in with'
+  fi
   groups=''
   local group
   for group in video render apex; do # of CUDA's devices (render from JetPack 6 on), of the Edge TPU's
@@ -146,9 +154,10 @@ settle_files() {
   [[ -e $requirements ]] || requirements=$HERE/agent-requirements.txt
 }
 
-check_profile() { # before the minutes an installation takes on a board
+check_profile() { # PYTHON, any that runs: before the minutes an installation takes on a board
   local known
-  known=$("$python" -I - "$wheel" <<'END'
+  [[ -x $1 ]] || return 0
+  known=$("$1" -I - "$wheel" <<'END'
 import pathlib, sys, zipfile
 names = map(pathlib.PurePath, zipfile.ZipFile(sys.argv[1]).namelist())
 print(*sorted(name.stem for name in names if name.match("deploy/boards/*.toml")))
@@ -221,8 +230,9 @@ main() {
     remove_all
     return
   fi
-  settle_service
+  settle_profile
   settle_files
+  settle_user
   look_at_the_board
   trap undo EXIT
   trap 'exit 130' INT
@@ -233,9 +243,7 @@ main() {
     flock -n 9 || fail 'another install.sh is at work' 'let it end'
   fi
   find_python
-  if [[ -x $python ]]; then # with --check it may be still in its archive
-    check_profile
-  fi
+  check_profile "$python" # with --check it may be still in its archive
   make_release
   if [[ -n $check ]]; then
     say "service: $SERVICE as $user on 127.0.0.1:$port, profile $profile, groups: ${groups:-none}"

@@ -23,4 +23,5 @@ def inspect(path: Path) -> "Anatomy":
     try:
         return inspect_file(path)
     except ConversionError as error:
-        raise ModelFileError(error.message, error.hint, error.code) from error
+        of_it = error.message if path.name in error.message else f"{path}: {error.message}"
+        raise ModelFileError(of_it, error.hint, error.code) from error

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from contract.manifest import Build, EdgeTpu, Golden, Manifest, Provenance, RuntimeSpec
 from contract.profile import Profile, read_profile
 from contract.version import __version__
-from host import accelerator, artifact, calibration, images
+from host import accelerator, artifact, calibration
 from host.bundle import CONVERT_AGAIN, Bundle, entry_of, read_manifest
 from host.errors import InputError, ModelFileError
 from host.facts import version_of
@@ -86,17 +86,21 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
     # The model as it came is what the board is held against, whatever is done to it for the board.
     original, signature = read_source(request.model, request.input_shapes, on_step, _as_it_came(request.model))
     judging = judging_of(original.inspection, signature, request.preprocess)
-    pictures, calibrated = calibration.pictures(
-        request.calibrate, judging, signature, _takes_ranges(request, precision)
+    examples, calibrated = calibration.examples(
+        request.calibrate,
+        judging,
+        signature,
+        _takes_ranges(request, precision, own=original.quantised and profile.runtime == "trt"),
     )
-    converted = _converted(request, original, profile, precision, pictures, on_step)
+    converted = _converted(request, original, profile, precision, examples, on_step)
+    tolerance_db = profile.tolerance_db[precision] if request.tolerance_db is None else request.tolerance_db
+    _check_distance(request, converted, precision, tolerance_db)
     on_step("running the golden inputs on this machine")
-    golden = _golden(request, original, pictures)
+    golden = _golden(request, original, examples)
     own_metadata = judging.files and converted.artifact is None
     model = _without_inspection(converted.model) if own_metadata else converted.model
     model_file = MODEL_FILES.get(profile.runtime, MODEL_FILE)
     files = {model_file: model, GOLDEN_INPUTS: golden.inputs, GOLDEN_OUTPUTS: golden.outputs, **judging.files}
-    tolerance_db = profile.tolerance_db[precision] if request.tolerance_db is None else request.tolerance_db
     manifest = Manifest(
         runtime=RuntimeSpec(key=profile.runtime, file=model_file, options=_runtime_options(request, profile)),
         files={name: entry_of(content) for name, content in files.items()},
@@ -126,15 +130,21 @@ def make(request: Request, profile: Profile, on_step: OnStep) -> Bundle:
             steps=converted.steps,
         ),
     )
-    notices = (*_in_a_bundle(request.model), *calibrated, *converted.notices, *judging.notices)
+    notices = (*_in_a_bundle(request.model), *calibrated, *converted.notices, *golden.notices, *judging.notices)
     return Bundle(manifest, files, notices)
 
 
-def _converted_before(request: Request, profile: Profile) -> Bundle:
+def read_converted(request: Request) -> Bundle:
+    """A folder of `host convert`, whatever boards it is for. InputError where an option of a conversion is given."""
+    bundle = Bundle.read(request.model)
     for name, option in _CONVERSION_OPTIONS.items():
         if getattr(request, name) not in (None, {}, accelerator.Use()):
             raise InputError(f"{option} comes too late: {request.model} is converted already", CONVERT_AGAIN)
-    bundle = Bundle.read(request.model)
+    return bundle
+
+
+def _converted_before(request: Request, profile: Profile) -> Bundle:
+    bundle = read_converted(request)
     runtime, precision = bundle.manifest.runtime.key, bundle.manifest.provenance.precision
     if runtime != profile.runtime or precision not in profile.precisions:
         raise InputError(
@@ -215,11 +225,11 @@ def _in_a_bundle(model: Path) -> tuple[str, ...]:
     return (f"{model.name} is taken by itself: {has}; name the folder to use that",)
 
 
-def _takes_ranges(request: Request, precision: str) -> bool:
-    """Whether images are what int8 takes its ranges from."""
+def _takes_ranges(request: Request, precision: str, *, own: bool) -> bool:
+    """Whether examples are what int8 takes its ranges from; not so where it keeps the model's `own`."""
     from converters.convert import format_of
 
-    return precision == "int8" and format_of(request.model) != "tflite"
+    return precision == "int8" and not own and format_of(request.model) != "tflite"
 
 
 def _converted(
@@ -227,14 +237,15 @@ def _converted(
     original: "Converted",
     profile: Profile,
     precision: str,
-    pictures: images.Cases | None,
+    examples: calibration.Examples | None,
     on_step: OnStep,
 ) -> "Converted":
     from converters.int8_options import Int8Options
     from converters.plan import Target
 
     on_edge_tpu = accelerator.takes(profile, _runtime_options(request, profile))
-    target = Target(profile.runtime, precision, version_of(profile), "edgetpu" if on_edge_tpu else None)
+    chip: Literal["edgetpu"] | None = "edgetpu" if on_edge_tpu else None
+    target = Target(profile.runtime, precision, version_of(profile), chip, "int8" in profile.precisions)
     if target.runtime == _as_it_came(request.model).runtime and target.accelerator is None:
         return original
     given = {name: value for name in _OF_TFLITE if (value := getattr(request, name)) is not None}
@@ -243,12 +254,30 @@ def _converted(
         request.input_shapes,
         on_step,
         target,
-        pictures or (),
+        examples or (),
         int8=Int8Options(**given),
         compiler=request.use.compiler(),
         begun=original,
         trial_build_s=request.trial_build_s,
     )[0]
+
+
+def _check_distance(request: Request, converted: "Converted", precision: str, tolerance_db: float) -> None:
+    """ModelFileError where the file is already here farther from the model than the board is allowed to be."""
+    if converted.sqnr_db is None or converted.sqnr_db >= tolerance_db:
+        return
+    worst = min(converted.layers, key=lambda layer: layer.sqnr_db, default=None)
+    layer = f"; the worst layer is {worst.name} ({worst.operator}), {worst.sqnr_db:.1f} dB" if worst else ""
+    other = {"int8": "choose --precision fp16", "fp16": "choose --precision fp32"}[precision]
+    if converted.layers:
+        other = "try --ranges"
+    more = "calibrate with more images (--calibrate DIR), " if precision == "int8" else ""
+    raise ModelFileError(
+        f"{request.model.name}: {precision} comes to {converted.sqnr_db:.1f} dB (SQNR) on this machine, "
+        f"{tolerance_db:g} dB are asked for{layer}",
+        f"{more}{other}, or allow it with --tolerance-db",
+        "below_tolerance",
+    )
 
 
 def _edge_tpu(converted: "Converted") -> EdgeTpu | None:
@@ -264,15 +293,15 @@ def _as_it_came(model: Path) -> "Target":
     return Target("tflite", "int8") if format_of(model) == "tflite" else Target()
 
 
-def _golden(request: Request, original: "Converted", pictures: images.Cases | None) -> "GoldenData":
+def _golden(request: Request, original: "Converted", examples: calibration.Examples | None) -> "GoldenData":
     from converters.errors import ConversionError
     from converters.golden import make_golden
 
-    chosen = [case[0] for case in pictures[: calibration.GOLDEN_COUNT]] if pictures else []
     try:
-        return make_golden(
-            original.signature, artifact.reference(original.model, original.artifact), chosen, calibration.GOLDEN_COUNT
-        )
+        reference = artifact.reference(original.model, original.artifact)
+        if examples is None:
+            return make_golden(original.signature, reference, count=calibration.GOLDEN_COUNT)
+        return make_golden(original.signature, reference, examples, calibration.GOLDEN_COUNT, source=examples.source)
     except ConversionError as error:
         raise ModelFileError(f"{request.model.name}: {error.message}", error.hint, error.code) from error
 

@@ -1,6 +1,9 @@
 """What can go wrong on the user's machine, and the exit code each gives the command line.
 
 HostError                     1   host_error            anything that is nobody's bug, by itself not more precise
++-- MemoryShortError          1   out_of_memory         this machine has too little memory for what was asked
++-- ProgramError              1   program_failed        a program that is needed here is missing or has failed; what
+|                                                       the converters say of it keeps its own code
 +-- InputError                3   bad_input             a model, an image or an option's value is wrong; what other
 |   |                                                   rooms say of these (`as_input_error`) keeps its own code
 |   +-- UnknownBoardError     3   unknown_board         no board of that name is configured
@@ -50,6 +53,25 @@ class HostError(Exception):
         self.message = message
         self.hint = hint
         self.code = code or self.code
+
+
+class MemoryShortError(HostError):
+    """This machine has too little memory for what was asked; `what` could not be had, in words, where that is known."""
+
+    code = "out_of_memory"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"this machine has too little memory for that: {what or 'no more could be had'}",
+            "the model or its images are too large for it: give smaller sizes (--input-shape, where the model leaves "
+            "them open), end other programs, or take a machine with more memory",
+        )
+
+
+class ProgramError(HostError):
+    """A program that is needed on this machine is missing, or has failed: another model would not help."""
+
+    code = "program_failed"
 
 
 class InputError(HostError):

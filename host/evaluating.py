@@ -1,5 +1,6 @@
 """The evaluation, top to bottom: a model and what it has to beat reconstruct a data set's images, and are judged."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from compression.data.mvtec import Dataset, read_dataset, split
 from contract.profile import Profile
 from host import converting
 from host.client import AgentClient
-from host.errors import InputError, as_input_error
+from host.errors import HostError, InputError, as_input_error
 from host.progress import Progress
 from host.reconstructing import Place, Subject, placed, read_subject, reconstruct
 from host.scoring import Contender, Floats, Images, Judged, judge, load, pixels
@@ -24,6 +25,9 @@ from inspection.score import FloatMap, Method, Score
 
 LEAST_TRAINING_IMAGES = 3
 """PCA needs two, and one that is held out."""
+
+_OPTIONS = frozenset({"--data", "--board", "--input-shape", "--preprocess", "--stop-others", "--pictures", "--json"})
+"""Of `host evaluate`: a conversion has more."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one of the model's thresholds does to the test images, under the model's own score."""
+    """What one of the model's thresholds does to the test images, under the model's own score.
 
-    origin: Literal["model", "board"]
+    `origin`: the model brings it, or its good images have set it: on the board, or with the artifact on this machine.
+    """
+
+    origin: Literal["model", "board", "artifact"]
     threshold: float
     decisions: Decisions
 
@@ -91,9 +98,7 @@ def evaluate(request: Request, profile: Profile | None, client: AgentClient | No
     """
     with as_input_error():
         dataset = _data(request.data)
-        subject = read_subject(
-            converting.Request(request.model, request.input_shapes, preprocess=request.preprocess), profile, progress
-        )
+        subject = _subject(request, profile, progress)
         images = load(dataset, subject.preprocessing, progress)
         with placed(subject, client, progress, stop_others=request.stop_others) as place:
             judged = _judge(subject, place, images, progress)
@@ -126,6 +131,19 @@ def _data(folder: Path) -> Dataset:
     return dataset
 
 
+def _subject(request: Request, profile: Profile | None, progress: Progress) -> Subject:
+    """InputError, ProgramError; where an option would help that is a conversion's alone, the hint says whose it is."""
+    asked = converting.Request(request.model, request.input_shapes, preprocess=request.preprocess)
+    try:
+        return read_subject(asked, profile, progress)
+    except HostError as error:
+        if not set(re.findall(r"--[a-z][a-z-]*", error.hint)) - _OPTIONS:
+            raise
+        whose = "these are options of `host convert`: convert the model with it first, then name its folder here"
+        error.hint = f"{error.hint}; {whose}"
+        raise
+
+
 def _judge(subject: Subject, place: Place, images: Images, progress: Progress) -> Judged:
     def made(tensors: Floats, what: str) -> Floats:
         return reconstruct(subject, place, tensors, what, progress)
@@ -152,7 +170,8 @@ def _verdicts(subject: Subject, place: Place, judged: Judged, dataset: Dataset) 
         threshold = subject.score.threshold
         yield Verdict("model", threshold, decisions(scores, dataset.defective, threshold))
     if place.threshold is not None:
-        yield Verdict("board", place.threshold, decisions(scores, dataset.defective, place.threshold))
+        made = decisions(scores, dataset.defective, place.threshold)
+        yield Verdict(place.threshold_from, place.threshold, made)
 
 
 def _examples(judged: Judged, images: Images, method: Method) -> Iterator[Example]:

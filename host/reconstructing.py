@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,15 @@ from contract.api import Activation
 from contract.manifest import Manifest
 from contract.profile import Profile
 from contract.tensors import TensorSpec
-from host import artifact, converting
+from host import artifact, converting, images
 from host.bundle import Bundle
 from host.client import TENSORS, AgentClient
 from host.errors import BoardError, InputError, ModelFileError
 from host.progress import Progress
 from host.temporary import temporarily
-from inspection import preprocess
+from inspection import preprocess, score
+from inspection.accuracy import threshold_from_good
+from inspection.errors import InspectionError
 from inspection.score import FloatMap, Score
 
 Floats = NDArray[np.float32]
@@ -59,11 +61,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a subject runs. `threshold` is the one that its board has found for it, where it has."""
+    """Where a subject runs. `threshold` is what its good images have set there, if it brings any: on the board, or on
+    this machine with the artifact.
+    """
 
     name: str
     run: Run
     threshold: float | None = None
+    threshold_from: Literal["board", "artifact"] = "board"
 
 
 def read_subject(request: converting.Request, profile: Profile | None, progress: Progress) -> Subject:
@@ -73,7 +78,7 @@ def read_subject(request: converting.Request, profile: Profile | None, progress:
     """
     try:
         if profile is None and request.model.is_dir():
-            bundle = Bundle.read(request.model)  # whatever board it is for, its file is run here
+            bundle = _as_computed_here(converting.read_converted(request), request.model)
         elif profile is None:
             bundle = converting.make_for_here(request, progress.stage)
         else:
@@ -93,7 +98,7 @@ def read_subject(request: converting.Request, profile: Profile | None, progress:
         )
     judged = manifest.score
     return Subject(
-        _name(request.model, manifest),
+        _name(request.model, manifest, here=profile is None),
         bundle,
         _prepared_as(manifest.preprocessing.model_dump(), inputs[0].dtype),
         Score(**judged.model_dump()) if judged else Score(),
@@ -110,7 +115,8 @@ def placed(
     `stop_others`: where it needs the board, or its accelerator, for itself, what is served there may be stopped.
     """
     if client is None:
-        yield Place("this machine", _here(subject))
+        run = _here(subject)
+        yield Place("this machine", run, _threshold_here(subject, run, progress), "artifact")
         return
     with temporarily(client, subject.bundle, progress, stop_others=stop_others) as (name, activation):
         yield answering(subject, client, name, activation, progress)
@@ -162,6 +168,24 @@ def _here(subject: Subject) -> Run:
     return run
 
 
+def _threshold_here(subject: Subject, run: Run, progress: Progress) -> float | None:
+    """As a board finds it (agent/calibration.py); None without a good image. InputError names one it cannot judge."""
+    scores, manifest = [], subject.manifest
+    for done, path in enumerate(manifest.good_images):
+        progress.stage("this machine: finding the threshold")
+        progress.advance(done, len(manifest.good_images))
+        assert manifest.preprocessing is not None, "a manifest with good images has their preparation"
+        prepared = images.prepared(subject.bundle.files[path], manifest.preprocessing, subject.spec.dtype)
+        try:
+            judged = score.judged_map(
+                prepared, run(prepared), subject.score, subject.preprocessing.layout, subject.training_error
+            )
+        except InspectionError as error:
+            raise InputError(f"{subject.name}: of {path} {error}", error.hint, error.code) from error
+        scores.append(score.score(judged))
+    return threshold_from_good(scores) if scores else None
+
+
 def _ask(subject: Subject, client: AgentClient, name: str, progress: Progress, tensor: NDArray[Any]) -> NDArray[Any]:
     body = tensor.tobytes()
     reply = client.patiently(lambda: client.infer(name, body, accept=TENSORS), progress.stage)
@@ -183,12 +207,33 @@ def _training_error(bundle: Bundle, height: int, width: int) -> FloatMap | None:
     return None if path is None else np.frombuffer(bundle.files[path], "<f4").reshape(height, width)
 
 
-def _name(model: Path, manifest: Manifest) -> str:
+def _name(model: Path, manifest: Manifest, *, here: bool) -> str:
     """Of a converted model's folder, the file in it and what that was made of."""
     source = manifest.provenance.source_name
     if not model.is_dir():
         return source
-    return f"{model / manifest.runtime.file}, {manifest.provenance.precision} of {source}"
+    computed = ", computed here in float32" if here and _left_to_the_board(manifest) else ""
+    return f"{model / manifest.runtime.file}, {manifest.provenance.precision} of {source}{computed}"
+
+
+def _left_to_the_board(manifest: Manifest) -> str | None:
+    """The precision, where it is not in the file: its board builds with it, and this machine computes in float32.
+
+    TF32 is never in a file; float16 is where the model is typed, and int8 always.
+    """
+    build = manifest.build
+    if build is None or not (build.precision == "tf32" or (build.precision == "fp16" and not build.typed)):
+        return None
+    return build.precision
+
+
+def _as_computed_here(bundle: Bundle, folder: Path) -> Bundle:
+    """With a notice where its board computes otherwise."""
+    precision = _left_to_the_board(bundle.manifest)
+    if precision is None:
+        return bundle
+    what = f"this machine computes {folder / bundle.manifest.runtime.file} in float32: {precision} is the board's to do"
+    return replace(bundle, notices=(*bundle.notices, f"{what}; --board NAME tells what it makes of it"))
 
 
 def _in_words(specs: tuple[TensorSpec, ...]) -> str:

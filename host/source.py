@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from contract.tensors import Signature
 from host import disk, places, preprocessing
-from host.errors import ModelFileError
+from host.errors import ModelFileError, ProgramError
 
 if TYPE_CHECKING:
     from converters.convert import Converted
@@ -34,8 +34,8 @@ def read_source(
     """Through the host-site steps for `target`, by default this machine's ONNX Runtime; `on_step` hears each, in words.
 
     `begun` is the file as it came, from a call without: what was done for that is not done again. `trial_build_s` None:
-    as long as is usual. ModelFileError; where the Edge TPU's compiler is at fault, the file that it was to compile is
-    kept, and named.
+    as long as is usual. ModelFileError; ProgramError where the Edge TPU's compiler is not there, or does not end as it
+    should. Where that compiler is at fault, the file that it was to compile is kept, and named.
     """
     from converters.convert import convert
     from converters.draft import TRIAL_BUILD_S
@@ -63,13 +63,21 @@ def read_source(
         )
         return converted, Signature.model_validate(asdict(converted.signature))
     except EdgeTpuError as error:
-        raise ModelFileError(f"{path.name}: {error.message}{_kept(path, error)}", error.hint, error.code) from error
+        kind = ProgramError if isinstance(error, _of_the_program()) else ModelFileError
+        raise kind(f"{path.name}: {error.message}{_kept(path, error)}", error.hint, error.code) from error
     except ConversionError as error:
         of_it = error.message if path.name in error.message else f"{path.name}: {error.message}"
         raise ModelFileError(of_it, error.hint, error.code) from error
     except ValidationError as error:
         problem = preprocessing.first_problem(error)
         raise ModelFileError(f"{path.name}: its {problem}", "give the tensor another name or type") from error
+
+
+def _of_the_program() -> "tuple[type[EdgeTpuError], ...]":
+    """What another model would not mend."""
+    from converters.edge_tpu import errors
+
+    return errors.CompilerAbsentError, errors.ContainerError, errors.CompilerTimeoutError, errors.CompilerCrashedError
 
 
 def _kept(model: Path, error: "EdgeTpuError") -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from contract.api import Activation, BenchRequest
+from contract.api import Activation, BenchRequest, RuntimeInfo
 from contract.profile import Profile
+from deploy.verdict import remedy
 from host.accelerator import Use
 from host.bundle import Bundle
 from host.client import AgentClient
@@ -19,6 +20,8 @@ from host.specimens import write_images, write_specimens
 from host.temporary import temporarily
 
 RUNS = 100
+
+_NO_OPTIONS = "of these options `host verify` has --docker alone, and it tries the board's CPU by itself"
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,21 @@ class _Checks:
         try:
             yield
         except HostError as error:
-            self.done.append(Check(subject, what, error.message, error))
+            self.done.append(Check(subject, what, error.message, _without_others_options(error)))
 
     def passed(self, subject: str, what: str, detail: str) -> None:
         self.done.append(Check(subject, what, detail))
 
 
-def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_others: bool = False) -> list[Check]:
+def verify(
+    client: AgentClient, profile: Profile, progress: Progress, *, stop_others: bool = False, docker: bool = False
+) -> list[Check]:
     """Probe; then for each specimen: convert, parse and build, golden inputs, 100 runs, and all of it again.
 
-    A check that fails is in the list; UnreachableError where the board does not answer at all.
+    `docker`: the accelerator's compiler runs in a container. A check that fails is in the list; UnreachableError where
+    the board does not answer at all, InputError where it has no accelerator to compile for.
     """
+    ways = _ways(profile, docker)
     checks = _Checks()
     agent = client.agent()
     checks.passed(client.board, "answers", f"boardfit {agent.version}, profile {agent.profile}")
@@ -61,7 +68,7 @@ def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_ot
     there = next((info for info in offered if info.unavailable is None), None)
     if there is None:
         reasons = "; ".join(f"{info.python}: {info.unavailable}" for info in offered) or "no Python was asked"
-        missing = BoardError(reasons, "see deploy/README.md", "runtime_missing")
+        missing = BoardError(reasons, _remedies(offered), "runtime_missing")
         return [*checks.done, Check(client.board, f"has {profile.runtime}", reasons, missing)]
     checks.passed(client.board, f"has {profile.runtime}", f"{there.version} of {there.python}")
     facts = on_board(profile, client)
@@ -70,7 +77,7 @@ def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_ot
         write_images(images)
         calibrate = images if facts.precisions[0] == "int8" else None
         for path in write_specimens(Path(folder)):
-            for where, use in _ways(facts).items():
+            for where, use in ways.items():
                 subject = f"{path.stem}{where}"
                 with checks.trying(subject, "the chain"):
                     bundle = make(Request(path, {}, calibrate=calibrate, use=use), facts, progress.stage)
@@ -78,11 +85,28 @@ def verify(client: AgentClient, profile: Profile, progress: Progress, *, stop_ot
     return checks.done
 
 
-def _ways(profile: Profile) -> dict[str, Use]:
+def _ways(profile: Profile, docker: bool) -> dict[str, Use]:
     """In words: an accelerator that has one owner can be left out, and then the board is tried with it and without."""
+    use = Use(docker=docker)
+    use.check(profile)
     if profile.one_owner is None:
-        return {"": Use()}
-    return {" on the CPU": Use(cpu=True), f" on the {profile.one_owner.value}": Use()}
+        return {"": use}
+    return {" on the CPU": Use(cpu=True), f" on the {profile.one_owner.value}": use}
+
+
+def _remedies(offered: list[RuntimeInfo]) -> str:
+    """What the installer says on the board itself (deploy/README.md has a table)."""
+    found = dict.fromkeys(remedy(info.unavailable) for info in offered if info.unavailable)
+    there = "on the board, then try again; more is in deploy/README.md"
+    return "\n  ".join((f"{there}:", *found)) if found else "see `python` in the board's profile, and deploy/README.md"
+
+
+def _without_others_options(error: HostError) -> HostError:
+    """Of a conversion that failed, whose hint names options of `host deploy`."""
+    if not any(option in error.hint for option in ("--cpu", "--docker", "--compiled")):
+        return error
+    error.hint = f"{error.hint}; {_NO_OPTIONS}"
+    return error
 
 
 def _verify_one(

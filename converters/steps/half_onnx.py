@@ -1,15 +1,9 @@
 """Write half precision into the model: TensorRT from 11 on computes each layer in the type that the model gives it."""
 
-from collections.abc import Iterator
-
-import numpy as np
-from onnx import ModelProto, TensorProto, numpy_helper
-
+from converters.constants import FLOAT16_MAX, beyond_float16
 from converters.draft import Draft
 from converters.facts import infer
-from converters.proto import walk_tensors
 
-_MAX = float(np.finfo(np.float16).max)
 _IN_FLOAT32 = ("QuantizeLinear", "DequantizeLinear")
 """Beside the tool's own list: their scales may be float16 from opset 19 on alone."""
 
@@ -24,8 +18,8 @@ def apply(draft: Draft) -> None:
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
-    if beyond := list(_beyond_range(draft.model)):
-        draft.notices.append(f"constants beyond float16's range are cut to {_MAX:.0f}: {', '.join(beyond[:5])}")
+    if beyond := beyond_float16(draft.model):
+        draft.notices.append(f"constants beyond float16's range are cut to {FLOAT16_MAX:.0f}: {', '.join(beyond[:5])}")
     graph = draft.model.graph
     del graph.value_info[:]
     graph.value_info.extend(infer(draft.model).graph.value_info)  # by the tool's own inference the weights are copied
@@ -37,12 +31,3 @@ def apply(draft: Draft) -> None:
     )
     OnnxModel.graph_topological_sort(draft.model.graph)  # it appends its Casts at the end
     del draft.model.graph.value_info[:]
-
-
-def _beyond_range(model: ModelProto) -> Iterator[str]:
-    """Names of the float32 constants that have a finite value which float16 has not."""
-    for tensor in walk_tensors(model):
-        if tensor.data_type == TensorProto.FLOAT:
-            values = numpy_helper.to_array(tensor)
-            if np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max(initial=0) > _MAX:
-                yield repr(tensor.name) if tensor.name else "an unnamed one"

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 from onnx import ModelProto, TensorProto
 from onnx.external_data_helper import uses_external_data
 
+from converters.constants import check_finite
 from converters.diagnosis import refusal
 from converters.draft import Draft
 from converters.errors import (
@@ -44,11 +45,12 @@ def apply(draft: Draft) -> None:
     """Read ``draft.source`` into ``draft.model``, external data included, so that the model is self-contained.
 
     Raises UnreadableModelError, NotOnnxError, ModelTooLargeError, ExternalDataError, InvalidModelError,
-    UnsupportedOperatorError, UnsupportedVersionError or UnsupportedTypeError.
+    UnsupportedOperatorError, UnsupportedVersionError, UnsupportedTypeError or NotFiniteError.
     """
     model, size_bytes = _parse(draft.source)
     _embed_external_data(model, draft.source, size_bytes)
     _check(model)
+    check_finite(model)
     draft.model = model
 
 
@@ -179,6 +181,9 @@ def _check(model: ModelProto) -> None:
         raise refusal(error, model) from error
     if not model.graph.output:
         raise InvalidModelError("the model has no output", "export it again, with its outputs named")
+    if not model.graph.node:
+        outputs = ", ".join(repr(value.name) for value in model.graph.output)
+        raise InvalidModelError(f"the model computes nothing: no node gives its output {outputs}", "export it again")
     for values in (real_inputs(model.graph), model.graph.output):
         for name, count in Counter(value.name for value in values).items():
             if count > 1:

@@ -6,6 +6,7 @@ from onnx.inliner import inline_local_functions
 from converters.draft import Draft
 from converters.errors import UnsupportedVersionError
 from converters.lowering import lower, opset_of
+from converters.naming import Names
 from converters.tensorrt import OLDEST_OPSET, newest_opset
 
 _OLDEST_QUANTISED = 13
@@ -22,7 +23,9 @@ def apply(draft: Draft) -> None:
     https://github.com/onnx/onnx-tensorrt). Raises OpsetTooNewError or UnsupportedVersionError.
     """
     if draft.model.functions:
+        names = Names.of(draft.model)
         draft.model = inline_local_functions(draft.model)
+        names.restore(draft.model)
     opset = opset_of(draft.model)
     newest = opset if draft.target.runtime == "tflite" else newest_opset(draft.target.runtime_version)
     oldest = _OLDEST_QUANTISED if draft.target.precision == "int8" else OLDEST_OPSET
@@ -30,7 +33,9 @@ def apply(draft: Draft) -> None:
         lower(draft.model, newest)
         draft.notices.append(f"rewritten from opset {opset} to {newest}, the newest that the board's parser reads")
     elif opset < oldest:
+        names = Names.of(draft.model)
         draft.model = _raised(draft.model, opset, oldest)
+        names.restore(draft.model)
         draft.notices.append(f"rewritten from opset {opset} to {oldest}")
     # The parser warns of a file format that is newer than itself; what the operators need is enough.
     needed = helper.find_min_ir_version_for(list(draft.model.opset_import), ignore_unknown=True)

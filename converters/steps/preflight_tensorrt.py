@@ -8,28 +8,33 @@ parser and builder from TensorRT-RTX.
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from converters.constants import beyond_float16
 from converters.draft import Draft
 from converters.errors import ConversionError
 from converters.tensorrt_operators import rtx
 from converters.tensorrt_operators.sites import serialise_named
 from converters.tensorrt_operators.tables import Version, has_operator, release, table_for, written
 from converters.tensorrt_operators.verdicts import Finding, Verdict, judge
+from converters.tensorrt_precision import untold
 
 _RTX_DECIDES_SINCE: Version = (11,)
 """TensorRT-RTX 1.7 has the API and the strong typing of TensorRT 11."""
 
 
 class BoardRefusesError(ConversionError):
-    """The board's TensorRT is known not to take some of the nodes: `findings`, refused ones alone."""
+    """The board's TensorRT is known not to take some of the nodes: `findings`, refused ones alone; `hint`, where there
+    is a better one than what helps mostly.
+    """
 
     code = "board_refuses"
 
-    def __init__(self, version: Version | None, nodes: int, findings: Sequence[Finding]) -> None:
+    def __init__(self, version: Version | None, nodes: int, findings: Sequence[Finding], hint: str = "") -> None:
         name = f"TensorRT {written(version)}" if version else "TensorRT"
         of = f"{len(findings)} of {_counted(nodes, 'node')}" if any(one.operator for one in findings) else "the model"
         super().__init__(
             f"{name} refuses {of}: {_listed(findings)}",
-            "replace these parts of the model, or export it with another opset; give open sizes with --input-shape; "
+            hint
+            or "replace these parts of the model, or export it with another opset; give open sizes with --input-shape; "
             "a board with a newer TensorRT may take it",
         )
         self.findings = tuple(findings)
@@ -44,11 +49,16 @@ def apply(draft: Draft) -> None:
     version: Version | None = draft.target.runtime_version
     found = judge(draft.model, version)
     _stop_at_refusals(version, found)
+    types, hint = untold(draft.model, draft.target)
+    if types:
+        raise BoardRefusesError(version, _count_nodes(found), types, hint)
     answer = rtx.examine(serialise_named(draft.model), draft.trial_build_s, draft.on_part)
     if isinstance(answer, rtx.Answer):
         found = weigh(found, answer, version)
         _stop_at_refusals(version, found)
     draft.notices += [_heard(version, answer), _summary(found)]
+    if draft.target.precision == "fp16" and not draft.target.typed and (beyond := beyond_float16(draft.model)):
+        draft.notices.append(f"constants beyond float16's range: {', '.join(beyond[:5])}; --precision fp32 keeps them")
 
 
 def weigh(found: Iterable[Finding], answer: rtx.Answer, version: Version | None) -> list[Finding]:
@@ -95,7 +105,11 @@ def _refused_by_rtx(one: Finding, text: str, answer: rtx.Answer, *, final: bool)
 def _stop_at_refusals(version: Version | None, found: Sequence[Finding]) -> None:
     refused = [one for one in found if one.verdict == "refused"]
     if refused:
-        raise BoardRefusesError(version, sum(bool(one.operator) for one in found), refused)
+        raise BoardRefusesError(version, _count_nodes(found), refused)
+
+
+def _count_nodes(found: Sequence[Finding]) -> int:
+    return sum(bool(one.operator) for one in found)
 
 
 def _heard(version: Version | None, answer: rtx.Answer | rtx.NoAnswer) -> str:

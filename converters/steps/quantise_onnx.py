@@ -6,8 +6,7 @@ No image and no calibrator then has to come to the board, and ONNX Runtime compu
 from converters.draft import Draft
 from converters.errors import NeedsCalibrationError, NothingToQuantiseError
 from converters.facts import facts_of
-from converters.proto import walk_nodes
-from converters.quantisation import find_places, quantise
+from converters.quantisation import find_places, is_quantised, quantise
 from converters.ranges import peaks
 
 
@@ -19,12 +18,12 @@ def apply(draft: Draft) -> None:
     A model that has such nodes keeps its own. Raises NeedsCalibrationError, NothingToQuantiseError or RunFailedError.
     """
     graph = draft.model.graph
-    if any(node.op_type == "QuantizeLinear" for node in walk_nodes(graph.node)):
+    if is_quantised(draft.model):
         draft.notices.append("int8: the model is quantised already, and its own ranges are kept")
         return
     if not draft.calibration:
         raise NeedsCalibrationError(
-            "int8 needs images to find the range of each tensor with",
+            "int8 needs images, or tensors as inputs, to find the range of each tensor with",
             "name a folder with some dozens of good ones: --calibrate DIR",
         )
     facts = facts_of(draft.model)

@@ -13,6 +13,7 @@ import onnxruntime
 from onnx import ModelProto
 
 from converters.draft import Draft
+from converters.naming import Names
 from converters.proto import real_inputs, serialise, walk_nodes
 from converters.reference import open_session
 
@@ -30,6 +31,7 @@ def apply(draft: Draft) -> None:
     before = _operators(draft.model)
     if before["", "QuantizeLinear"]:
         return
+    names = Names.of(draft.model)
     simple = _optimised(draft.model)
     after = _operators(simple)
     domains = {domain for domain, _ in after} - {domain for domain, _ in before}
@@ -37,6 +39,7 @@ def apply(draft: Draft) -> None:
         draft.notices.append("the graph is not simplified: ONNX Runtime would put operators of its own into it")
     else:
         _import_used_domains_alone(simple, {domain for domain, _ in after})
+        names.restore(simple)
         draft.model = simple
 
 

@@ -1,5 +1,7 @@
 """Write the model as full-int8 TFLite, for the Edge TPU's compiler and for any CPU with TFLite."""
 
+import math
+
 from converters.draft import Draft
 from converters.errors import NeedsCalibrationError, UnfitFileError
 from converters.tflite import gate
@@ -20,7 +22,7 @@ def apply(draft: Draft) -> None:
     if not draft.calibration:
         program_of(draft.model)  # nobody should look for images for a model that cannot go there
         raise NeedsCalibrationError(
-            "int8 needs images to find the range of each tensor with",
+            "int8 needs images, or tensors as inputs, to find the range of each tensor with",
             "name a folder with some dozens of good ones: --calibrate DIR",
         )
     written = convert(draft.model, draft.calibration, draft.options)
@@ -35,7 +37,8 @@ def apply(draft: Draft) -> None:
         raise UnfitFileError(
             f"TFLite does not run the file: {error}", "this is a defect of boardfit: please report it with the model"
         ) from error
-    worst = sorted(draft.layers, key=lambda layer: layer.sqnr_db)[:_WORST]
+    differing = [layer for layer in draft.layers if layer.sqnr_db < math.inf]
+    worst = sorted(differing, key=lambda layer: layer.sqnr_db)[:_WORST]
     if worst:
         named = ", ".join(f"{layer.name} ({layer.operator}) {layer.sqnr_db:.1f} dB" for layer in worst)
         draft.notices.append(f"int8: farthest from the original {'is' if len(worst) == 1 else 'are'} {named}")

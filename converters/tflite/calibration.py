@@ -68,8 +68,8 @@ def _ends(model: ModelProto, tensors: Sequence[str], cases: Sequence[Case]) -> d
         for name, low, high in zip(tensors, values[::2], values[1::2], strict=True):
             if not (np.isfinite(low) and np.isfinite(high)):
                 raise RunFailedError(
-                    f"the tensor {name!r} reaches {low} ... {high} on a calibration image",
-                    "check the model in ONNX Runtime, and that the images are prepared as it was trained",
+                    f"the tensor {name!r} reaches {low} ... {high} on a calibration input",
+                    "check the model in ONNX Runtime, and that the inputs are prepared as it was trained",
                 )
             found[name] = min(found[name][0], low), max(found[name][1], high)
     return found

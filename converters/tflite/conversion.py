@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from onnx import ModelProto
 
 from converters.artifact import Artifact, ArtifactTensor
-from converters.errors import NotInTfliteError
+from converters.constants import check_values
 from converters.golden import Case
 from converters.int8_options import Int8Options
 from converters.tflite.aliasing import keep_apart
@@ -18,7 +17,7 @@ from converters.tflite.layout import Order, straight
 from converters.tflite.lowering import Lowering
 from converters.tflite.network import network_of
 from converters.tflite.operators import OPERATORS, REWRITES
-from converters.tflite.program import Operator, Program, Weights
+from converters.tflite.program import Program, Weights
 from converters.tflite.quantising import Contents, differences_of, grids_of, quantised, with_bytes_outside
 from converters.tflite.writer import write
 
@@ -40,7 +39,7 @@ class Written:
 def convert(model: ModelProto, cases: Sequence[Case], options: Int8Options) -> Written:
     """`model` is of float32, its inputs of static shapes; it is as before in the end.
 
-    Raises NotInTfliteError, UnsupportedTypeError, DynamicShapeError or RunFailedError.
+    Raises NotInTfliteError, NotFiniteError, UnsupportedTypeError, DynamicShapeError or RunFailedError.
     """
     program = program_of(model)
     tensors = [tensor.source for tensor in program.activations if tensor.source is not None]
@@ -61,22 +60,11 @@ def program_of(model: ModelProto) -> Program:
     fold(network)
     program = Lowering(network).run(OPERATORS, REWRITES)
     for operator in program.operators:
-        _check_finite(operator)
+        for tensor in operator.inputs:  # folding may have divided by 0
+            values = tensor.onnx if isinstance(tensor, Weights) else getattr(tensor, "values", None)
+            if values is not None:
+                check_values(values, operator.operator, operator.node)
     return program
-
-
-def _check_finite(operator: Operator) -> None:
-    """An int8 tensor has no place for anything else, and a Relu behind it would hide that from the calibration."""
-    for tensor in operator.inputs:
-        values = tensor.onnx if isinstance(tensor, Weights) else getattr(tensor, "values", None)
-        if values is not None and not np.isfinite(values).all():
-            wrong = int(np.count_nonzero(~np.isfinite(values)))
-            raise NotInTfliteError(
-                operator.operator,
-                operator.node,
-                f"of its {values.size:,} constants {wrong:,} {'is' if wrong == 1 else 'are'} not finite",
-                "train the model again, or export a state of it from before they were",
-            )
 
 
 def _artifact(program: Program, contents: Contents) -> Artifact:

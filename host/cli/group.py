@@ -16,7 +16,7 @@ import click
 from contract.version import __version__
 from host import interrupts
 from host.cli import output
-from host.errors import HostError
+from host.errors import HostError, MemoryShortError
 
 _COMMANDS = {
     "boards": ("host.cli.boards", "The boards there are, and whether each answers."),
@@ -93,6 +93,10 @@ class Commands(Group):
         except HostError as error:
             output.tell(error, as_json)
             return error.exit_code
+        except MemoryError as error:
+            short = MemoryShortError(str(error))
+            output.tell(short, as_json)
+            return short.exit_code
         except click.ClickException as error:
             output.tell_usage(error, as_json)
             return error.exit_code

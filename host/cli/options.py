@@ -111,7 +111,8 @@ _CONVERSION = (
         "--calibrate",
         metavar="DIR",
         type=FOLDER,
-        help="Images: the first 8 become the golden inputs, up to 200 the ranges of int8. Default: noise.",
+        help="Images, or .npz and .npy files of the inputs by name: the first 8 become the golden inputs, up to 200 "
+        "the ranges of int8. Default: noise.",
     ),
     click.option(
         "--tolerance-db",

@@ -8,9 +8,10 @@ from host.cli import options, output
 @click.command()
 @options.board
 @options.stop_others
+@click.option("--docker", is_flag=True, help="Coral: run the Edge TPU's compiler in a container.")
 @options.as_json
 @click.pass_context
-def verify(context: click.Context, board_name: str | None, stop_others: bool, as_json: bool) -> None:
+def verify(context: click.Context, board_name: str | None, stop_others: bool, docker: bool, as_json: bool) -> None:
     """Try the whole chain on a board: probe, convert, build, golden inputs, 100 runs, and again.
 
     With small models of our own, for as long as it takes; what the board serves is left as it is.
@@ -22,7 +23,7 @@ def verify(context: click.Context, board_name: str | None, stop_others: bool, as
 
     board = options.chosen_board(board_name)
     with shown() as progress, connect(board) as client:
-        checks = run(client, board.facts(), progress, stop_others=stop_others)
+        checks = run(client, board.facts(), progress, stop_others=stop_others, docker=docker)
     output.say(checks_as_json(checks)) if as_json else output.show(checks_table(checks))
     failures = [check.failure for check in checks if check.failure]
     if failures:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCORES = dict(zip(METHODS, ("Smoothed error", "Normalised error"), strict=True))
 """What each score is called: heads of columns, titles of pictures."""
 _CONFIDENCE = percent(CONFIDENCE)
-_ORIGINS = {"model": "stored in the model", "board": "found on the board"}
+_ORIGINS = {"model": "stored in the model", "board": "found on the board", "artifact": "of this artifact"}
 
 
 def accuracy_table(found: Evaluation) -> "Group":

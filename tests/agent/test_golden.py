@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,31 @@ def sqnr(expected: Any, actual: Any, dtype: str = "float32") -> float:
 )
 def test_sqnr(expected: list[float], actual: list[float], dtype: str, wanted_db: float) -> None:
     assert sqnr(expected, actual, dtype) == pytest.approx(wanted_db, abs=0.01)
+
+
+def test_an_output_of_many_parts_is_one() -> None:
+    """The largest value, on which all are scaled, is in the last part; NaN is in the second."""
+    expected = np.ones(2 * golden.CHUNK + 3, np.float32)
+    expected[-1] = 1e30
+    actual = expected * np.float32(1.001)
+    expected[golden.CHUNK] = actual[golden.CHUNK] = NAN
+    assert sqnr(expected, actual) == pytest.approx(60, abs=0.01)
+    actual[golden.CHUNK] = 0
+    assert sqnr(expected, actual) == -INF
+
+
+def test_of_a_large_output_no_copy_is_made() -> None:
+    """A board may have 1 GB in all."""
+    expected = memoryview(np.ones(1 << 24, np.float32)).cast("B")
+    actual = memoryview(np.full(1 << 24, 1.01, np.float32)).cast("B")
+    golden.sqnr_db(expected[:4], actual[:4], "float32")  # numpy is imported
+    tracemalloc.start()
+    try:
+        golden.sqnr_db(expected, actual, "float32")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < expected.nbytes
 
 
 def test_an_echo_differs_in_nothing_and_a_model_in_nothing_much(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from converters.compare import compare
+from converters.compare import CHUNK, compare
 
 floats = hnp.arrays(
     np.float32, hnp.array_shapes(max_dims=4, max_side=4), elements=st.floats(-(2.0**100), 2.0**100, width=32)
@@ -129,3 +130,29 @@ def test_what_looks_like_class_scores(shape: tuple[int, ...], dtype: str, scores
 def test_what_cannot_be_compared(reference: list, measured: list) -> None:
     with pytest.raises(ValueError, match=r"compare|shapes differ|zip\(\)"):
         compare(reference, measured)
+
+
+def test_an_output_of_many_parts_is_one() -> None:
+    """The largest value, on which all are scaled, is in the last part; NaN and infinity are in the second."""
+    random = np.random.default_rng(0)
+    reference = random.standard_normal(2 * CHUNK + 3).astype(np.float32)
+    reference[-1] = 1e30
+    measured = reference * np.float32(1.001)
+    reference[[CHUNK, CHUNK + 1]] = measured[[CHUNK, CHUNK + 1]] = np.nan, np.inf
+    result = one(reference, measured)
+    assert result.sqnr_db == pytest.approx(60, abs=0.01)
+    assert result.max_abs_error == pytest.approx(1e27, rel=1e-3)
+    measured[CHUNK] = 0
+    assert one(reference, measured).sqnr_db == -math.inf
+
+
+def test_of_a_large_output_no_copy_is_made() -> None:
+    reference = np.ones((1, 4, 2048, 2048), np.float32)
+    measured = reference + np.float32(0.01)
+    tracemalloc.start()
+    try:
+        compare([[reference]], [[measured]])
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < reference.nbytes

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.convert import Converted
-from converters.errors import DataDependentShapeError
+from converters.errors import DataDependentShapeError, NotFiniteError
 from converters.golden import MAX_BYTES, golden_inputs, make_golden, pack
 from converters.noise import noise
 from converters.reference import OnnxReference
@@ -65,7 +65,7 @@ def test_huge_tensors_get_fewer_cases_but_one(side: int, count: int) -> None:
 
 
 def test_images_come_first_and_as_many_as_there_are() -> None:
-    images = [np.full((1, 2), index, np.float32) for index in range(10)]
+    images = [[np.full((1, 2), index, np.float32)] for index in range(10)]
     assert [case[0][0, 0] for case in golden_inputs(signature(1, 2), images)] == list(range(8))
     assert len(golden_inputs(signature(1, 2), images[:3])) == 3
 
@@ -73,13 +73,17 @@ def test_images_come_first_and_as_many_as_there_are() -> None:
 @pytest.mark.parametrize("image", [np.zeros((1, 3), np.float32), np.zeros((1, 2), np.uint8)])
 def test_images_that_do_not_fit(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"'x' is float32\(1, 2\), not"):
-        golden_inputs(signature(1, 2), [image])
+        golden_inputs(signature(1, 2), [[image]])
 
 
-def test_images_for_a_model_of_several_inputs() -> None:
+def test_tensors_of_a_model_of_several_inputs() -> None:
     several = Signature((TensorSpec("a", "float32", (2,)), TensorSpec("b", "float32", (2,))), ())
+    case = [np.zeros(2, np.float32), np.ones(2, np.float32)]
+    golden = make_golden(several, lambda case: [], [case], source="tensors")
+    assert (golden.count, golden.source) == (1, "tensors")
+    assert golden.inputs == b"".join(tensor.tobytes() for tensor in case)
     with pytest.raises(ValueError, match="zip"):
-        golden_inputs(several, [np.zeros(2, np.float32)])
+        golden_inputs(several, [case[:1]])
 
 
 def test_no_case_is_no_proof() -> None:
@@ -102,13 +106,27 @@ def test_the_bytes_are_the_tensors_of_each_case_in_order(convert_model: Convert)
 def test_golden_images_are_marked_as_such(convert_model: Convert) -> None:
     converted = convert_model(zoo.convolution())
     image = np.full((1, 3, 8, 8), 0.5, np.float32)
-    golden = make_golden(converted.signature, OnnxReference(converted.model), [image])
+    golden = make_golden(converted.signature, OnnxReference(converted.model), [[image]])
     assert (golden.count, golden.source, golden.inputs) == (1, "images", image.tobytes())
 
 
 def test_an_output_that_changes_its_size_after_all() -> None:
     with pytest.raises(DataDependentShapeError, match="'y'"):
         make_golden(signature(2), lambda case: [np.zeros(3, np.float32)])
+
+
+def test_an_output_without_a_finite_value_proves_nothing() -> None:
+    """The same NaN in the same place is no difference: every board would pass."""
+    for value in (np.nan, np.inf):
+        with pytest.raises(NotFiniteError, match="'y' has no finite value for any of the golden inputs") as caught:
+            make_golden(signature(2), lambda case, value=value: [np.full(2, value, np.float32)])  # type: ignore[misc]  # it is called with the case alone
+        assert "--calibrate" in caught.value.hint
+
+
+def test_an_output_that_is_partly_not_finite_is_told() -> None:
+    golden = make_golden(signature(2), lambda case: [np.array([np.nan, 1], np.float32)], count=3)
+    assert golden.notices == ("of the output 'y', 3 of 6 golden values are NaN or infinite",)
+    assert not make_golden(signature(2), lambda case: [np.ones(2, np.float32)]).notices
 
 
 @given(spec=specs)

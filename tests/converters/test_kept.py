@@ -5,8 +5,10 @@ import pytest
 import zoo
 from onnx import ModelProto, parser
 
+from converters import kept
 from converters.draft import Draft
 from converters.errors import StepChangedOutputsError, UnsupportedOperatorError
+from converters.golden import Case
 from converters.kept import CASES, original_of
 from converters.plan import Step, Target
 from converters.signature import Signature, TensorSpec
@@ -30,6 +32,19 @@ def test_the_same_model_passes() -> None:
     assert not draft.notices
     assert (original.weights, original.macs) == (768, 768 * 8 * 8)
     assert len(original.cases) == CASES
+
+
+@pytest.mark.parametrize("calibration", [(), [[np.ones((1, 3, 8, 8), np.float32)]] * CASES])
+def test_of_large_outputs_fewer_are_held(monkeypatch: pytest.MonkeyPatch, calibration: list[Case]) -> None:
+    """A signature of a conversion that goes on from another has no outputs: their size is the first run's."""
+    case_bytes = 4 * (3 + 4) * 8 * 8
+    for limit, held in ((3 * case_bytes - 1, 2), (1, 1)):
+        monkeypatch.setattr(kept, "MAX_BYTES", limit)
+        signature = Signature((TensorSpec("image", "float32", (1, 3, 8, 8)),), ())
+        draft = draft_of(zoo.convolution(), signature, calibration=calibration)
+        original = original_of(draft)
+        assert (len(original.cases), len(original.outputs)) == (held, held)
+        original.check(draft, FORM)
 
 
 def test_rounding_passes_and_a_wrong_weight_does_not() -> None:
@@ -74,7 +89,18 @@ def test_of_a_step_that_alters_values_the_distance_is_told() -> None:
     original.check(draft, VALUES)
     (notice,) = draft.notices
     assert notice.startswith("int8: with weights and values rounded, ")
-    assert notice.endswith(" dB (SQNR) from the original, on noise")
+    assert notice.endswith(f" {draft.sqnr_db:.1f} dB (SQNR) from the original, on noise")
+
+
+def test_of_integers_the_share_that_is_equal_is_told() -> None:
+    signature = Signature((TensorSpec("x", "float32", (5000,)),), ())
+    text = "(float[5000] x) => (bool[5000] y) <float[1] c = {VALUE}> { y = Greater(x, c) }"
+    draft = draft_of(network(text.replace("VALUE", "0.5")), signature)
+    original = original_of(draft)
+    draft.model = network(text.replace("VALUE", "0.6"))
+    original.check(draft, VALUES)
+    assert draft.notices[0].endswith("% of the integers as in the original, on noise")
+    assert draft.sqnr_db == np.inf
 
 
 def test_calibration_inputs_are_used_where_there_are_any() -> None:
@@ -84,7 +110,7 @@ def test_calibration_inputs_are_used_where_there_are_any() -> None:
     assert [case[0].max() for case in original.cases] == [0, 0.125, 0.25, 0.375]
     original.check(draft, VALUES)
     assert draft.notices == [
-        "int8: with weights and values rounded, inf dB (SQNR) from the original, on the first calibration inputs"
+        "int8: with weights and values rounded, no difference to the original, on the first calibration inputs"
     ]
 
 

@@ -19,6 +19,7 @@ from converters.errors import (
     ExternalDataError,
     InvalidModelError,
     ModelTooLargeError,
+    NotFiniteError,
     NotOnnxError,
     UnreadableModelError,
     UnsupportedOperatorError,
@@ -51,6 +52,20 @@ def sparse_file(path: Path, size_bytes: int) -> Path:
     path.touch()
     os.truncate(path, size_bytes)
     return path
+
+
+def test_a_damaged_weight_is_refused_whatever_the_board(tmp_path: Path) -> None:
+    made = zoo.convolution()
+    kernel = numpy_helper.to_array(made.graph.initializer[0]).copy()
+    kernel[0, 0, 0, 0] = np.nan
+    made.graph.initializer[0].CopyFrom(numpy_helper.from_array(kernel, "kernel"))
+    with pytest.raises(NotFiniteError, match=r"^of the constants of Conv \(node 'conv'\), 1 of 108 is not finite$"):
+        load(zoo.save(made, tmp_path))
+
+
+def test_a_model_without_a_node(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModelError, match="the model computes nothing: no node gives its output 'x'"):
+        load(zoo.save(zoo.model([], [zoo.tensor("x", (1, 3))], [zoo.tensor("x", (1, 3))]), tmp_path))
 
 
 def test_a_model_is_read_as_it_is(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx.backend.test
 import pytest
 import zoo
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from tensorrt_stand_in.models import quantised
 
 from converters.draft import Draft
 from converters.plan import Target
@@ -62,9 +64,17 @@ def absent(answering: Answering) -> None:
     answering({"absent": ""})
 
 
-def preflight(model: ModelProto, version: Version | None = (8, 2, 1), **rest: Any) -> list[str]:
+def preflight(
+    model: ModelProto,
+    version: Version | None = (8, 2, 1),
+    precision: str = "fp16",
+    *,
+    has_int8: bool = True,
+    **rest: Any,
+) -> list[str]:
     """The notices."""
-    draft = Draft(Path("model.onnx"), {}, model, target=Target("trt", "fp16", version), **rest)
+    target = Target("trt", precision, version, has_int8=has_int8)
+    draft = Draft(Path("model.onnx"), {}, model, target=target, **rest)
     apply(draft)
     return draft.notices
 
@@ -176,6 +186,64 @@ def test_an_open_shape_is_refused_for_the_model() -> None:
         BoardRefusesError, match=r"^TensorRT 8\.2\.1 refuses the model: the input 'image' has no static"
     ):
         preflight(zoo.dynamic_batch())
+
+
+# --- types that the builder is not told of ----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("absent")
+@pytest.mark.parametrize("version", [(8, 2, 1), (8, 6), (10, 3), None])
+@pytest.mark.parametrize("precision", ["fp16", "fp32", "tf32"])
+def test_a_quantised_model_needs_int8(version: Version | None, precision: str) -> None:
+    """TensorRT's words for it are in tests/tensorrt_stand_in: int8 is not configured in the builder."""
+    with pytest.raises(BoardRefusesError) as caught:
+        preflight(quantised(), version, precision)
+    assert caught.value.message.endswith(
+        " refuses 2 of 3 nodes: QuantizeLinear (node 'quantise'), DequantizeLinear (node 'dequantise'): "
+        "its builder takes int8 with --precision int8"
+    )
+    assert caught.value.hint == "the model is quantised: name --precision int8"
+
+
+def test_a_quantised_model_for_a_gpu_without_int8() -> None:
+    with pytest.raises(BoardRefusesError) as caught:
+        preflight(quantised(), has_int8=False)
+    assert caught.value.hint == "export the float model: this GPU has no int8"
+
+
+@pytest.mark.usefixtures("absent")
+@pytest.mark.parametrize(("version", "precision"), [((8, 2), "int8"), ((10, 3), "int8"), ((11, 0), "fp32")])
+def test_a_quantised_model_whose_builder_knows(version: Version, precision: str) -> None:
+    assert "all 3 nodes" in preflight(quantised(), version, precision)[1]
+
+
+def test_zero_points_count_before_the_precision() -> None:
+    with pytest.raises(BoardRefusesError, match="symmetric"):
+        preflight(quantised(zero_point=3))
+
+
+@pytest.mark.usefixtures("absent")
+def test_a_model_in_half_precision_needs_fp16() -> None:
+    made = zoo.identity(element=TensorProto.FLOAT16)
+    for precision in ("fp32", "tf32"):
+        with pytest.raises(BoardRefusesError, match=r"1 of 1 node: .* its builder takes fp16 with") as caught:
+            preflight(made, (10, 3), precision)
+        assert "--precision fp16" in caught.value.hint
+    for precision in ("fp16", "int8"):
+        preflight(made, (10, 3), precision)
+    preflight(made, (11, 0), "fp32")
+
+
+@pytest.mark.usefixtures("absent")
+@pytest.mark.parametrize(
+    ("version", "precision", "told"), [((8, 2), "fp16", True), ((8, 2), "fp32", False), ((11, 0), "fp16", False)]
+)
+def test_constants_that_fp16_does_not_hold(version: Version, precision: str, told: bool) -> None:
+    """From 11 on the step that writes float16 has told it."""
+    made = zoo.convolution()
+    made.graph.initializer[1].CopyFrom(numpy_helper.from_array(np.full(4, 1e6, np.float32), "bias"))
+    said = "constants beyond float16's range: 'bias'; --precision fp32 keeps them"
+    assert (said in preflight(made, version, precision)) == told
 
 
 # --- the rule ---------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_the_model_is_as_before() -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_value_that_is_not_finite_is_named(value: float) -> None:
-    with pytest.raises(RunFailedError, match=r"'image' reaches (nan|inf) on a calibration image"):
+    with pytest.raises(RunFailedError, match=r"'image' reaches (nan|inf) on a calibration input"):
         peaks(zoo.autoencoder(), {"image"}, [[np.full((1, 3, 16, 16), value, np.float32)]])
 
 

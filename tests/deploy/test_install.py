@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import kits
@@ -191,6 +191,33 @@ def test_an_unknown_profile_is_told_before_anything_is_installed(board: Board, q
     assert list((board.home / "releases").iterdir()) == []
 
 
+@pytest.mark.parametrize("shell", [("sh",), ("bash", "--posix")], ids=" ".join)
+def test_whatever_shell_it_is_given_to(board: Board, quick_kit: Kit, shell: tuple[str, ...]) -> None:
+    """Ubuntu's and Debian's sh is dash, which knows no pipefail."""
+    _, *words = board.command(quick_kit, "--profile", kits.PROFILE, "--check")
+    done = subprocess.run([*shell, *words], env=board.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"profile {kits.PROFILE}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        ((), 2, "what kind of board this is must be said once"),
+        (("--profile", "test-borad"), 1, "there is no profile test-borad"),
+        (("--profile", kits.PROFILE, "--python", "nowhere.tar.gz"), 1, "nowhere.tar.gz cannot be read"),
+        (("--profile", kits.PROFILE, "--wheelhouse", "nowhere"), 1, "nowhere cannot be read"),
+        (("--profile", kits.PROFILE), 1, "the service must not run as root"),
+    ],
+)
+def test_root_without_sudo_is_told_what_else_is_wrong_first(
+    board: Board, quick_kit: Kit, options: tuple[str, ...], status: int, message: str
+) -> None:
+    root = replace(board, variables={})
+    done = root.run(quick_kit, "--check", *options)
+    assert (done.returncode, message in done.stderr) == (status, True), done.stderr
+
+
 def test_uninstall_keeps_models_and_token_unless_told(board: Board, quick_kit: Kit) -> None:
     board.install(quick_kit)
     done = board.run(quick_kit, "--uninstall")
@@ -252,7 +279,7 @@ def test_without_pip_in_the_kit_it_is_the_pythons_own(agent: Board, quick_kit: K
         (("--unknown",), 2, "there is no option --unknown"),
         (("--profile",), 2, "--profile needs a value"),
         (("--purge",), 2, "--purge goes with --uninstall"),
-        ((), 1, "what kind of board this is must be said once"),
+        ((), 2, "what kind of board this is must be said once"),
         (("--profile", "desktop", "--port", "http"), 2, "http is no port"),
         (("--profile", "desktop", "--user", "root"), 1, "the service must not run as root"),
         (("--profile", "desktop", "--user", "no-such-user"), 1, "there is no user no-such-user"),

@@ -56,6 +56,8 @@ def test_what_a_threshold_does(found: Evaluation) -> None:
     )
     table = shown(judged)
     assert re.search(r"Threshold stored in the model +n/a \(1\) +9.5\n", table)
+    by_artifact = shown(replace(judged, verdicts=(Verdict("artifact", 6.599, DECISIONS),)))
+    assert re.search(r"Threshold of this artifact +n/a \(1\) +6.599\n", by_artifact)
     assert re.search(r"  defective images missed +n/a \(1\) +3 of 10 \(30.0 %\)\n", table)
     assert re.search(r"  good images rejected +n/a \(1\) +1 of 4 \(25.0 %\)\n", table)
     assert re.search(r"Threshold found on the board +n/a \(1\) +9.25\n", table)

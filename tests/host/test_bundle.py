@@ -229,7 +229,7 @@ class TestCalibration:
             made(model, calibrate=images)
 
     def test_a_model_that_takes_tensors(self, tmp_path: Path, images: Path) -> None:
-        with pytest.raises(InputError, match="--calibrate gives images, but the model takes tensors"):
+        with pytest.raises(InputError, match="good has images in it, but the model takes tensors: 'single' float32"):
             made(zoo.save(zoo.mixed(), tmp_path), calibrate=images)
 
 

@@ -29,9 +29,9 @@ from host.benching import Request as BenchRequest
 from host.benching import bench
 from host.bundle import Bundle
 from host.client import AgentClient
-from host.converting import Request, make
+from host.converting import GOLDEN_INPUTS, Request, make
 from host.deploying import deploy
-from host.errors import BoardError, DoesNotRunError, InputError, ModelFileError
+from host.errors import BoardError, DoesNotRunError, HostError, InputError, ModelFileError, ProgramError
 from host.evaluating import Request as EvaluationRequest
 from host.evaluating import evaluate
 from host.profiling import profile_layers
@@ -66,6 +66,26 @@ def images(tmp_path: Path) -> Path:
     for seed in range(8):
         (tmp_path / "images" / f"{seed}.png").write_bytes(photo(size=(16, 16), seed=seed))
     return tmp_path / "images"
+
+
+@pytest.fixture
+def two_inputs(tmp_path: Path) -> Path:
+    """Of 4 channels, and of no axes but a batch: neither is an image."""
+    dims = {"map": (1, 4, 8, 8), "facts": (1, 6)}
+    nodes = [helper.make_node("Relu", [name], [f"{name}_out"]) for name in dims]
+    tensors = ([zoo.tensor(f"{name}{end}", of) for name, of in dims.items()] for end in ("", "_out"))
+    return zoo.save(zoo.model(nodes, *tensors), tmp_path, "two_inputs.onnx")
+
+
+@pytest.fixture
+def tensors(tmp_path: Path) -> Path:
+    """For these: not in their order, one without its batch, one in double precision."""
+    (tmp_path / "tensors").mkdir()
+    random = np.random.default_rng(0)
+    for number in range(9):
+        facts, of_map = random.random(6), random.random((1, 4, 8, 8), np.float32)
+        np.savez_compressed(tmp_path / "tensors" / f"{number}.npz", facts=facts, map=of_map)
+    return tmp_path / "tensors"
 
 
 @dataclass(frozen=True)
@@ -143,10 +163,18 @@ class TestTheBundle:
         with pytest.raises(ModelFileError, match="the operator Erf"):
             converted(zoo.save(made, tmp_path), use=ON_CPU)
 
-    def test_a_model_of_tensors_has_no_images_to_be_made_int8_with(self, images: Path, tmp_path: Path) -> None:
+    def test_a_model_of_tensors_takes_tensors(self, images: Path, tmp_path: Path) -> None:
         made = zoo.model([helper.make_node("Relu", ["x"], ["y"])], [zoo.tensor("x", (1, 8))], [zoo.tensor("y", (1, 8))])
-        with pytest.raises(InputError, match="int8 takes its ranges from images, but the model takes tensors"):
-            converted(zoo.save(made, tmp_path), images, use=ON_CPU)
+        model = zoo.save(made, tmp_path)
+        with pytest.raises(InputError, match=r"images in it, but the model takes tensors: 'x' float32 \[1, 8\]"):
+            converted(model, images, use=ON_CPU)
+        (tmp_path / "tensors").mkdir()
+        for number in range(3):
+            np.save(tmp_path / "tensors" / f"{number}.npy", np.arange(8) - number)
+        bundle = converted(model, tmp_path / "tensors", use=ON_CPU)
+        assert bundle.notices[0] == f"int8: calibrated with 3 tensor files in {tmp_path / 'tensors'}"
+        assert (bundle.manifest.golden.source, bundle.manifest.golden.count) == ("tensors", 3)
+        assert bundle.files[GOLDEN_INPUTS][:32] == np.arange(8, dtype="<f4").tobytes()
 
     def test_the_options_reach_the_conversion(self, example: Path) -> None:
         usual = converted(example / "autoencoder-95.onnx", use=ON_CPU).files["model.tflite"]
@@ -194,13 +222,37 @@ class TestTheCompiler:
         self, relu: Path, images: Path, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PATH", "/nowhere")
-        with pytest.raises(ModelFileError, match="not on PATH; the int8 file is ") as raised:
+        with pytest.raises(ProgramError, match="not on PATH; the int8 file is ") as raised:
             converted(relu, images)
         kept = home / "data" / "uncompiled" / "relu.tflite"
         assert str(kept) in raised.value.message
         assert kept.read_bytes() == converted(relu, images, use=ON_CPU).files["model.tflite"]
         for way in ("--docker", "--compiled", "--cpu", "edgetpu-compiler"):
             assert way in raised.value.hint
+        assert raised.value.exit_code == 1
+
+    @pytest.mark.parametrize(
+        ("output", "exit_code", "code", "ends_with"),
+        [
+            ("Compilation timeout", 1, "edge_tpu_timeout", 1),
+            ("Segmentation fault", 1, "edge_tpu_crashed", 1),
+            ("Invalid model", 1, "edge_tpu_model_refused", 3),
+        ],
+    )
+    def test_whose_fault_it_is_gives_the_exit_code(
+        self,
+        relu: Path,
+        images: Path,
+        compiler: edge_tpu_files.Compiler,
+        output: str,
+        exit_code: int,
+        code: str,
+        ends_with: int,
+    ) -> None:
+        compiler.says(f"{output}\n# exit: {exit_code}\n")
+        with pytest.raises(HostError) as raised:
+            converted(relu, images)
+        assert (raised.value.code, raised.value.exit_code) == (code, ends_with)
 
     def test_where_it_cannot_be_kept_that_is_said(
         self, relu: Path, images: Path, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -208,7 +260,7 @@ class TestTheCompiler:
         monkeypatch.setenv("PATH", "/nowhere")
         home.mkdir(exist_ok=True)
         (home / "data").write_text("a file")
-        with pytest.raises(ModelFileError, match="the int8 file could not be kept: "):
+        with pytest.raises(ProgramError, match="the int8 file could not be kept: "):
             converted(relu, images)
 
 
@@ -242,6 +294,19 @@ class TestTheBoard:
             with pytest.raises(BoardError, match="'m' has it"):
                 board.deploy(bundle, "second")
 
+    @pytest.mark.parametrize("on_chip", [False, True])
+    def test_of_several_inputs(
+        self, two_inputs: Path, tensors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_chip: bool
+    ) -> None:
+        bundle = compiled(two_inputs, tensors, tmp_path) if on_chip else converted(two_inputs, tensors, use=ON_CPU)
+        with running(tmp_path / "board", monkeypatch) as board:
+            activation = board.deploy(bundle)
+            assert (activation.golden_count, activation.golden_source) == (8, "tensors")
+            assert activation.sqnr_db is not None
+            assert activation.sqnr_db > 40 > activation.tolerance_db
+            [row] = bench(board.client, board.store, BenchRequest("m", runs=20, interrupt=True), Told())
+            assert row.latency_ms is not None
+
     def test_a_model_that_makes_the_worker_crash_is_a_result(
         self, relu: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -258,6 +323,15 @@ class TestTheBoard:
         failed = {(check.subject, check.failure.code) for check in checks if check.failure}
         assert failed == {(f"{name} on the edgetpu", "edge_tpu_compiler_absent") for name in SPECIMENS}
         assert len(checks) == 2 + len(SPECIMENS) * 4
+        [hint] = {check.failure.hint for check in checks if check.failure}
+        assert hint.endswith(
+            "; of these options `host verify` has --docker alone, and it tries the board's CPU by itself"
+        )
+
+    def test_the_chain_may_compile_in_a_container(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with running(tmp_path, monkeypatch) as board:
+            checks = verify(board.client, CORAL, Told(), docker=True)
+        assert {check.failure.code for check in checks if check.failure} == {"edge_tpu_container"}
 
 
 class TestTheDesktop:

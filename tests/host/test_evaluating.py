@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +15,13 @@ from compression.autoencoder import set_inspection
 from compression.baselines import best_pca, mean_image
 from compression.calibrate import reconstructor_of
 from compression.data.mvtec import load_images, read_dataset, split
-from contract.profile import read_profile
+from contract.profile import Profile, read_profile
+from host.accelerator import Use
+from host.artifact import of_manifest, reference
 from host.client import AgentClient
-from host.errors import InputError
+from host.converting import Request as ConversionRequest
+from host.converting import make
+from host.errors import HostError, InputError
 from host.evaluating import Evaluation, Request, _picture, evaluate
 from host.scoring import METHODS
 from inspection.accuracy import auc, decisions
@@ -91,6 +96,68 @@ def test_the_training_error_map_is_the_models_where_it_brings_one(
     assert not np.allclose(own.model.accuracies[NORMALISED].scores, found.model.accuracies[NORMALISED].scores, rtol=0.1)
     [verdict] = own.verdicts
     assert verdict.decisions == decisions(own.model.accuracies[NORMALISED].scores, own.dataset.defective, 3.0)
+
+
+def test_the_threshold_is_the_artifacts_own_where_good_images_can_set_it(
+    untrained: Path, capsules: Path, tmp_path: Path
+) -> None:
+    """A folder for a board has them, and its int8 scores are others than the model's."""
+    model = onnx.load(untrained)
+    good = tuple(path.read_bytes() for path in sorted((capsules / "train" / "good").iterdir()))
+    set_inspection(model, Preprocessing(height=32, width=32), Score(threshold=1e-6), good_images=good)
+    path = zoo.save(model, tmp_path, "capsules.onnx")
+    coral = make(ConversionRequest(path, {}, use=Use(cpu=True)), read_profile("coral"), lambda _: None)
+    coral.write(tmp_path / "coral")
+    told = Told()
+    own = evaluate(Request(tmp_path / "coral", capsules), None, None, told)
+    stored, found_here = own.verdicts
+    assert (stored.origin, stored.threshold, found_here.origin) == ("model", 1e-6, "artifact")
+    dataset, preprocessing = read_dataset(capsules), Preprocessing(height=32, width=32)
+    run = reference(coral.files["model.tflite"], of_manifest(coral.manifest.artifact))
+    images = load_images(dataset, dataset.train, preprocessing)
+    scores = [anomaly_map(each[None], run([each[None]])[0], Score()).max() for each in images]
+    assert found_here.threshold == pytest.approx(max(scores), rel=1e-6)
+    assert found_here.decisions == decisions(
+        own.model.accuracies[SMOOTHED].scores, dataset.defective, found_here.threshold
+    )
+    assert "this machine: finding the threshold" in told.stages
+
+
+def test_a_precision_that_only_the_board_has_is_not_claimed(untrained: Path, capsules: Path, tmp_path: Path) -> None:
+    profile = read_profile("orin-nano")
+    for precision, name in (("fp16", ", computed here in float32"), ("fp32", ""), ("int8", "")):
+        asked = ConversionRequest(untrained, {}, precision=precision, calibrate=capsules / "train", trial_build_s=0)
+        folder = tmp_path / precision
+        make(asked, profile, lambda _: None).write(folder)
+        own = evaluate(Request(folder, capsules), None, None, Told())
+        assert own.model.name == f"{folder / 'model.onnx'}, {precision} of capsules.onnx{name}"
+        what = f"this machine computes {folder / 'model.onnx'} in float32: fp16 is the board's to do"
+        assert own.notices == ((f"{what}; --board NAME tells what it makes of it",) if name else ())
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [({"preprocess": Path("x.toml")}, "--preprocess"), ({"input_shapes": {"x": (1,)}}, "--input-shape")],
+)
+@pytest.mark.parametrize("profile", [None, PROFILE])
+def test_options_of_a_conversion_come_too_late_for_a_folder(
+    untrained: Path, capsules: Path, tmp_path: Path, given: dict[str, Any], option: str, profile: Profile | None
+) -> None:
+    make(ConversionRequest(untrained, {}), PROFILE, lambda _: None).write(tmp_path / "c")
+    with pytest.raises(InputError, match=f"{option} comes too late"):
+        evaluate(Request(tmp_path / "c", capsules, **given), profile, None, Told())
+
+
+def test_an_option_that_this_command_lacks_is_said_to_be_anothers(
+    untrained: Path, capsules: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(HostError) as raised:
+        evaluate(Request(untrained, capsules), read_profile("coral"), None, Told())
+    assert "--" in raised.value.hint
+    assert raised.value.hint.endswith(
+        "; these are options of `host convert`: convert the model with it first, then name its folder here"
+    )
 
 
 def test_nothing_is_decided_without_a_threshold(capsules: Path, untrained: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import live
+import numpy as np
 import pytest
 import tensorrt_boards
 import zoo
@@ -160,6 +161,19 @@ def test_int8_is_refused_for_a_nano_with_the_reason_and_without_images_everywher
     with pytest.raises(InputError, match="int8 needs images") as needs:
         asked("orin-nano")
     assert "--calibrate" in needs.value.hint
+
+
+def test_int8_of_several_inputs_takes_its_ranges_from_tensors(tmp_path: Path) -> None:
+    dims = (1, 4, 8, 8)
+    nodes = [helper.make_node("Sub", ["a", "b"], ["d"]), helper.make_node("Conv", ["d", "kernel"], ["y"])]
+    inputs, outputs = [zoo.tensor(name, dims) for name in "ab"], [zoo.tensor("y", (1, 3, 8, 8))]
+    model = zoo.save(zoo.model(nodes, inputs, outputs, [zoo.weights("kernel", 3, 4, 1, 1)]), tmp_path)
+    (tmp_path / "tensors").mkdir()
+    for number in range(3):
+        np.savez(tmp_path / "tensors" / f"{number}.npz", b=np.full(dims, number / 3), a=np.ones(dims))
+    request = Request(model, {}, precision="int8", calibrate=tmp_path / "tensors", trial_build_s=0.0)
+    manifest = make(request, read_profile("orin-nano"), lambda step: None).manifest
+    assert (manifest.golden.source, manifest.golden.count, manifest.provenance.precision) == ("tensors", 3, "int8")
 
 
 def test_a_nano_asks_before_it_stops_another_model_to_build(stand_ins: Path, example: Path, tmp_path: Path) -> None:

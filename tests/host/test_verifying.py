@@ -17,7 +17,7 @@ from contract.profile import read_profile
 from host import verifying
 from host.bundle import Bundle
 from host.client import AgentClient
-from host.errors import BoardError, DoesNotRunError, HostError, UnreachableError
+from host.errors import BoardError, DoesNotRunError, HostError, InputError, UnreachableError
 from host.report.checks import checks_as_json, checks_table
 from host.verifying import RUNS, Check, verify
 
@@ -105,6 +105,13 @@ def test_without_the_runtime_nothing_more_is_tried(
     failure = checks[1].failure
     assert failure
     assert (failure.code, failure.exit_code) == ("runtime_missing", BoardError.exit_code)
+    assert "deploy/README.md" in failure.hint
+    assert ("\n  sudo apt install python3-numpy\n" in failure.hint) == ("no numpy" in reason)
+
+
+def test_a_compiler_is_for_an_accelerator(client: AgentClient) -> None:
+    with pytest.raises(InputError, match="has no accelerator that --docker is about"):
+        verify(client, DESKTOP, Told(), docker=True)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,26 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, home: Path) 
         run("boards")
 
 
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (MemoryError("Unable to allocate 2.00 GiB for an array"), "memory for that: Unable to allocate 2.00 GiB for"),
+        (MemoryError(), "memory for that: no more could be had"),
+    ],
+)
+def test_too_little_memory_is_no_bug(
+    error: MemoryError, what: str, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    def exhaust() -> None:
+        raise error
+
+    monkeypatch.setattr(options, "boards", exhaust)
+    done = run("boards", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["code"]) == (1, "out_of_memory")
+    assert what in done.stderr
+    assert "take a machine with more memory" in done.stderr
+
+
 def test_an_interrupt_is_no_traceback(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -40,6 +40,15 @@ def test_an_int8_file_with_what_would_fit(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("kept_bytes", [6, 40, 600])
+def test_one_that_is_cut_off_is_named(tmp_path: Path, kept_bytes: int) -> None:
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(edge_tpu_files.source()[:kept_bytes])
+    done = run("inspect", path)
+    assert done.exit_code == 3
+    assert done.stderr.startswith(f"host: {path}")
+
+
 def test_a_compiled_file_with_what_does(tmp_path: Path) -> None:
     path = tmp_path / "model_edgetpu.tflite"
     path.write_bytes(edge_tpu_files.compiled(edge_tpu_files.source(), cached=2048, streamed=512))

@@ -93,6 +93,12 @@ KINDS = (
         "deploy it with --precision fp16",
     ),
     _kind(
+        r"[Ii]nt8 precision has been set for .*int8 is not configured",
+        ModelRefusedError,
+        "the model is quantised to int8 itself",
+        "deploy it with --precision int8, or the float model where the GPU has no int8",
+    ),
+    _kind(
         r"hasImplicitBatchDimension",
         BuildFailedError,
         "the network was made without an explicit batch",
