@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from host.choosing.candidates import Candidate
@@ -10,6 +11,8 @@ from host.choosing.conditions import Constraint, Figure, Objective, Verdict
 from host.choosing.environments import Difference
 from host.statistics import Estimate
 
+CHANCE = 0.5
+"""The AUC of what tells nothing."""
 DEFAULT_OBJECTIVE = Objective("latency_ms.mean", "lower")
 
 
@@ -55,13 +58,16 @@ no objective  it has not the figure to be best in     absent       no row counts
 eligible      nothing is against it, but no answer was found, or looked for: the board's rows are not compared
 """
 
-Outcome = Literal["best", "knee", "dominant", "no knee", "none passes", "no figure", "nothing ran", "not compared"]
+Outcome = Literal[
+    "best", "knee", "dominant", "no knee", "only one", "none passes", "no figure", "nothing ran", "not compared"
+]
 """How a board's answer was found, or why there is none.
 
 best          best in the objective of those that meet every condition
 knee          no condition was given: the knee of AUC against the objective
 dominant      no condition was given, and one is best in both
 no knee       no condition was given, and the curve has no knee: no answer
+only one      no condition was given, one alone can be judged, and not for that the others do not run: no answer
 none passes   no answer: no candidate meets every condition; `nearest` came nearest
 no figure     no answer: none that could be taken has the objective (or, for a knee, an AUC)
 nothing ran   no answer: no row counts
@@ -111,7 +117,8 @@ class Judged:
 class BoardChoice:
     """Of one board; `candidates` ascend in rate. `front`: the rates that none other beats in `front_keys` at once, by
     point estimates. `auc_key`: what AUC means here, float_auc where the artifact on the board has none.
-    `differences` of the environments, empty where they are alike.
+    `differences` of the environments, empty where they are alike. `control_auc`: of the original on the board, or of
+    its float form where that is all there is; None where no AUC is known.
     """
 
     board: str
@@ -123,6 +130,18 @@ class BoardChoice:
     front: tuple[float, ...]
     front_keys: tuple[str, ...]
     differences: tuple[Difference, ...]
+    control_auc: Figure | None = None
+
+    @property
+    def control_is_useless(self) -> bool:
+        """As far as anyone can tell it is no better than chance: from what is lost of it nothing follows."""
+        auc = self.control_auc
+        return auc is not None and (auc.value if auc.low is None else auc.low) <= CHANCE
+
+    @property
+    def not_tried(self) -> tuple[float, ...]:
+        """The rates that have no rows yet."""
+        return tuple(each.rate for each in self.candidates if each.candidate.absence == "not tried")
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +149,7 @@ class Choice:
     """`optimistic`: an epoch was chosen by the test images whose AUC is judged here; control and candidates alike."""
 
     study: str
+    begun: datetime
     request: Request
     optimistic: bool
     boards: Mapping[str, BoardChoice]

@@ -9,7 +9,7 @@ from host.choosing.candidates import Candidate, candidates_of, rows_of
 from host.choosing.choice import BoardChoice, Choice, Judged, Judgement, Outcome, Request, Status
 from host.choosing.conditions import Constraint, judge
 from host.choosing.environments import differences
-from host.choosing.estimates import estimate
+from host.choosing.estimates import control_auc, estimate
 from host.choosing.keys import ACCURACY_KEYS, OF_THE_ARTIFACT
 from host.choosing.knee import knee
 from host.choosing.pareto import front
@@ -37,6 +37,7 @@ def choose(results: StudyResults, request: Request) -> Choice:
     _check_keys(request, [candidate for candidates in by_board.values() for candidate in candidates])
     return Choice(
         results.study.name,
+        results.created_at,
         request,
         optimistic=any(taught.optimistic for taught in results.taught.values()),
         boards={board: _on_board(results, board, candidates, request) for board, candidates in by_board.items()},
@@ -91,6 +92,7 @@ def _on_board(results: StudyResults, board: str, candidates: Sequence[Candidate]
         tuple(each.rate for each in judged if each.on_front),
         keys,
         differing,
+        control_auc(results, candidates, auc_key),
     )
 
 
@@ -109,6 +111,8 @@ def _compared(
     outcome: Outcome
     if not any(each.candidate.rows for each in judged):
         outcome = "nothing ran"
+    elif not request.constraints and _nothing_to_compare(judged, request, keys[0]):
+        outcome = "only one"
     elif request.constraints or request.objective.key in ACCURACY_KEYS:
         outcome, best = _best(judged, request)
     else:
@@ -180,6 +184,14 @@ def _with_front(judged: Sequence[Judged], keys: tuple[str, str, str]) -> list[Ju
     places = list(costs)
     on_front = {places[at] for at in front(list(costs.values()))}
     return [replace(each, on_front=place in on_front) for place, each in enumerate(judged)]
+
+
+def _nothing_to_compare(judged: Sequence[Judged], request: Request, auc_key: str) -> bool:
+    """One alone can be judged though others may run as well: not measured yet, without the figures, invalid."""
+    able = [each for each in judged if each.objective is not None]
+    if request.objective.key not in ACCURACY_KEYS:
+        able = [each for each in able if each.candidate.mean(auc_key) is not None]
+    return len(able) == 1 and any(each.candidate.absence != "does not run" for each in judged if each is not able[0])
 
 
 def _best(judged: Sequence[Judged], request: Request) -> tuple[Outcome, Judged | None]:

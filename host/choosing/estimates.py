@@ -1,10 +1,11 @@
 """A candidate's figure with its interval: what a condition is judged by."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from host.choosing.candidates import Candidate
-from host.choosing.conditions import Figure
+from host.choosing.conditions import Basis, Figure
 from host.choosing.keys import ACCURACY_KEYS, OF_THE_ARTIFACT
 from host.report.values import why_missing
 from host.statistics import trial_interval
@@ -36,9 +37,26 @@ def estimate(results: StudyResults, candidate: Candidate, key: str) -> Figure | 
     return Figure(mean, *interval, len(values), "trials")
 
 
+def control_auc(results: StudyResults, candidates: Iterable[Candidate], key: str) -> Figure | None:
+    """The original's AUC on the board, or that of its float form where it has none there; None without either, or
+    where scores are no numbers: whoever asks for an AUC is told of these.
+    """
+    from inspection.errors import InspectionError
+
+    with suppress(InspectionError):
+        for control in (each for each in candidates if each.is_control):
+            figure = estimate(results, control, key)
+            if isinstance(figure, Figure):
+                return figure
+        scores = list(_scores(results, "", CONTROL_RATE, "float_auc").values())
+        if scores and _same_images(scores):
+            return _over_images(scores, results.study.seed)
+    return None
+
+
 def _bootstrapped(results: StudyResults, candidate: Candidate, key: str) -> Figure | None:
     """None where the scores behind the AUC are not there any more, or not of the same images."""
-    from inspection.accuracy_difference import auc_drop_interval, auc_interval
+    from inspection.accuracy_difference import auc_drop_interval
 
     trials = list(candidate.by_trial(key))
     by_trial = [_scores(results, candidate.board, candidate.rate, key)]
@@ -51,13 +69,23 @@ def _bootstrapped(results: StudyResults, candidate: Candidate, key: str) -> Figu
     sides = [[side[trial] for trial in trials] for side in by_trial]
     if not _same_images([each for side in sides for each in side]):
         return None
-    defective, scores = sides[0][0].defective, [[each.scores for each in side] for side in sides]
     seed = results.study.seed
-    if key.endswith("_drop"):
-        value, low, high = auc_drop_interval(scores[0], scores[1], defective, seed)
-    else:
-        value, low, high = auc_interval(scores[0], defective, seed)
-    return Figure(value, low, high, len(trials), "images and trials" if len(trials) > 1 else "images")
+    if not key.endswith("_drop"):
+        return _over_images(sides[0], seed)
+    defective, scores = sides[0][0].defective, [[each.scores for each in side] for side in sides]
+    return Figure(*auc_drop_interval(scores[0], scores[1], defective, seed), len(trials), _basis(len(trials)))
+
+
+def _over_images(trials: Sequence[ImageScores], seed: int) -> Figure:
+    """The AUC of trials that judged the same images."""
+    from inspection.accuracy_difference import auc_interval
+
+    interval = auc_interval([each.scores for each in trials], trials[0].defective, seed)
+    return Figure(*interval, len(trials), _basis(len(trials)))
+
+
+def _basis(trials: int) -> Basis:
+    return "images and trials" if trials > 1 else "images"
 
 
 def _scores(results: StudyResults, board: str, rate: float, key: str) -> ScoresByTrial:

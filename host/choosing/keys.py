@@ -44,7 +44,11 @@ def find_key(name: str) -> str:
         raise InputError(
             f"{name!r} says which row it is, and is no figure", f"take one of {', '.join(FIGURE_KEYS)}", "unknown_key"
         )
-    near = difflib.get_close_matches(name, FIGURE_KEYS, n=1) or [key for key in FIGURE_KEYS if name and name in key][:1]
+    near = (
+        [key for key in FIGURE_KEYS if name and key.startswith(name) and key.endswith(".mean")][:1]
+        or difflib.get_close_matches(name, FIGURE_KEYS, n=1)
+        or [key for key in FIGURE_KEYS if name and name in key][:1]
+    )
     raise InputError(
         f"no row has a figure {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
         f"there is {', '.join(FIGURE_KEYS)}",
@@ -73,7 +77,9 @@ def units(key: str) -> Mapping[str, float]:
 
 
 def parse_quantity(key: str, text: str) -> float:
-    """'300MiB' of 'model_peak_bytes' -> 314572800.0; without a unit it is in the key's own. InputError."""
+    """'300MiB' of 'model_peak_bytes' -> 314572800.0; without a unit it is in the key's own. InputError, for a share of
+    more than 1 as well: a 90 that was meant as 90 % would be met by none, or by all.
+    """
     known = units(key)
     match = _QUANTITY.fullmatch(text)
     if not match:
@@ -90,6 +96,13 @@ def parse_quantity(key: str, text: str) -> float:
         )
     if not math.isfinite(number * factor):
         raise InputError(f"{text!r} is more than any {key!r} can be", "take a smaller number", "bad_quantity")
+    if known is _SHARES and abs(number * factor) > 1:
+        in_percent = f", or give {number:g}%" if not unit and abs(number) <= 100 else ""
+        raise InputError(
+            f"{text!r} is more than any {key!r} can be",
+            f"{'rates are' if key == 'rate' else 'it is'} {-1 if key.endswith('_drop') else 0} to 1{in_percent}",
+            "bad_quantity",
+        )
     return number * factor
 
 

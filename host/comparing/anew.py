@@ -1,6 +1,7 @@
 """Both models measured again, in pairs next to each other: what slows the board down for a while slows both down."""
 
 import random
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from host.comparing.comparison import Comparison, compare
 from host.comparing.runs import run_of
 from host.errors import DoesNotRunError, InputError
 from host.progress import Progress
+from host.study.records import model_path, taught_path
+from host.study.spec import folder_of
 
 if TYPE_CHECKING:
     from host.store import Store
@@ -125,9 +128,18 @@ def _deployed(row: BenchRow, models: Sequence[ModelInfo], board: str) -> ModelIn
     what = "is another one there now" if now else "is not there any more"
     raise InputError(
         f"{row.model!r} of {row.id} {what}: {board!r} does not serve its bundle {row.bundle[:12]}",
-        f"deploy both under two names, bench each, and give these ids: host deploy --board {board} --name NAME FILE",
+        f"deploy both under two names, bench each, and give these ids: host deploy --board {board} --name NAME "
+        f"{_file_of(row)}",
         "not_deployed",
     )
+
+
+def _file_of(row: BenchRow) -> str:
+    """The model that a study has left of it, quoted for a shell; FILE where there is none."""
+    if row.study is None or row.requested_rate is None:
+        return "FILE"
+    model = model_path(taught_path(folder_of(row.study), row.trial, row.requested_rate))
+    return shlex.quote(str(model)) if model.is_file() else "FILE"
 
 
 def _in_short(row: BenchRow) -> str:

@@ -1,5 +1,6 @@
 """A choice as tables for a person; choice_record.py has it for programs."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,8 +8,11 @@ from host.choosing.candidates import Candidate
 from host.choosing.choice import BoardChoice, Choice, Judged, Judgement, Request
 from host.choosing.conditions import Figure
 from host.choosing.environments import in_words
+from host.choosing.keys import ACCURACY_KEYS
 from host.report.layout import Notes, add_row, apart, table, text
 from host.report.values import bare, figure, percent
+from host.study.records import model_path, taught_path
+from host.study.spec import CONTROL_RATE, folder_of
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -17,18 +21,36 @@ if TYPE_CHECKING:
 
 ON_FRONT = "*"
 TIMES = "x"
-_HEADS = {"latency_ms.mean": "Mean ms", "peak_memory_bytes": "Peak MiB", "auc": "AUC", "float_auc": "AUC, float"}
+_HEADS = {
+    "latency_ms.mean": "Mean ms",
+    "peak_memory_bytes": "Peak MiB",
+    "model_peak_bytes": "Model MiB",
+    "auc": "AUC",
+    "float_auc": "AUC, float",
+}
 _BASES = {"images": ", over images alone", "one trial": "; one trial, so no interval"}
 
 
 def choice_table(choice: Choice) -> "Group":
-    """For each board the answer, a line for each rate with what keeps it from that, and what compression has bought."""
+    """Whose it is; for each board the answer, a line for each rate with what keeps it from that, and what compression
+    has bought; then how to go on.
+    """
     from rich.console import Group
 
-    parts: list[RenderableType] = [
-        Group(*_board(each, choice.request, choice.optimistic)) for each in choice.boards.values()
-    ]
+    title = text(f"study {choice.study}, begun {choice.begun.astimezone():%Y-%m-%d %H:%M}")
+    parts: list[RenderableType] = [title, *(Group(*_board(each, choice)) for each in choice.boards.values())]
+    if steps := [text(step) for each in choice.boards.values() for step in _next(each, choice)]:
+        parts.append(Group(*steps))
     return Group(*apart(parts))
+
+
+def _next(chosen: BoardChoice, choice: Choice) -> list[str]:
+    """How the chosen model gets onto its board; nothing where its file is not there any more."""
+    if chosen.best is None:
+        return []
+    row = chosen.best.candidate.rows[0]
+    model = model_path(taught_path(folder_of(choice.study), row.trial, chosen.best.rate))
+    return [f"next: host deploy --board {chosen.board} {shlex.quote(str(model))}"] if model.is_file() else []
 
 
 def answer(chosen: BoardChoice, request: Request) -> str:
@@ -47,6 +69,7 @@ def answer(chosen: BoardChoice, request: Request) -> str:
         "best": f"take {rate}, {of_them}",
         "knee": f"take {rate}, the knee of {chosen.auc_key} against {key}; no condition was given",
         "dominant": f"take {rate}: none has a better {chosen.auc_key}, none a better {key}; no condition was given",
+        "only one": f"no answer: {_alone(chosen, key)}",
         "no knee": f"no answer: {chosen.auc_key} against {key} has no knee; give a --constraint",
         "none passes": f"no answer: none meets every condition{nearest}",
         "no figure": f"no answer: none that could be taken has {_lacking(chosen, request)}",
@@ -83,12 +106,14 @@ def times(value: float) -> str:
     return f"{value:#.3g}" if abs(value) < 99.95 else f"{value:,.0f}"
 
 
-def _board(chosen: BoardChoice, request: Request, optimistic: bool) -> list["RenderableType"]:
-    notes = Notes()
+def _board(chosen: BoardChoice, choice: Choice) -> list["RenderableType"]:
+    request, notes = choice.request, Notes()
     parts: list[RenderableType] = [text(answer(chosen, request), "bold")]
     if chosen.best is not None:
         parts.append(text(_bought(chosen.best)))
-    parts += [text(""), _lines(chosen, request, notes), *notes.lines(), *_legend(chosen, request, optimistic)]
+    if chosen.not_tried and chosen.outcome != "nothing ran":
+        parts.append(text(f"Not in the study yet: {_named(chosen.not_tried)}. Go on: host study resume {choice.study}"))
+    parts += [text(""), _lines(chosen, request, notes), *notes.lines(), *_legend(chosen, request, choice.optimistic)]
     verdicts = [each for each in chosen.candidates if not each.candidate.is_control and each.candidate.rows]
     if verdicts and chosen.outcome != "not compared":
         parts += [text(""), _verdicts(verdicts)]
@@ -99,7 +124,7 @@ def _board(chosen: BoardChoice, request: Request, optimistic: bool) -> list["Ren
 
 def _lines(chosen: BoardChoice, request: Request, notes: Notes) -> "RenderableType":
     keys = tuple(dict.fromkeys((*chosen.front_keys, request.objective.key)))
-    shown = table("Rate", "What", numbers=[_HEADS.get(key, key) for key in keys])
+    shown = table("Rate", "What", numbers=[_head(key) for key in keys])
     for each in chosen.candidates:
         told = " ".join((why(each, request), *(notes.mark(note) for note in _remarks(each.candidate))))
         rate = percent(each.rate) + (ON_FRONT if each.on_front else "")
@@ -107,9 +132,14 @@ def _lines(chosen: BoardChoice, request: Request, notes: Notes) -> "RenderableTy
     return shown
 
 
+def _head(key: str) -> str:
+    return _HEADS.get(key) or (f"{key}, MiB" if key.endswith("_bytes") else key)
+
+
 def _verdicts(judged: Sequence[Judged]) -> "RenderableType":
     """What compression has bought: the speed-up beside the ratio of weights and of MACs."""
     shown = table("Rate", "Verdict", numbers=("Fewer weights", "Fewer MACs", "Speed-up", "95 % interval"))
+    shown.columns[1].no_wrap = False  # rather than that a figure is cut
     for each in judged:
         speed_up = each.speed_up
         low, high = (None, None) if speed_up is None else (speed_up.low, speed_up.high)
@@ -133,7 +163,7 @@ def verdict(each: Judged) -> str:
         return "within-run only"
     if each.speed_up.high < 1:
         return "slower"
-    return "no faster" if each.only_looks_faster else "faster"
+    return "not shown to be faster" if each.only_looks_faster else "faster"
 
 
 def _bought(best: Judged) -> str:
@@ -141,11 +171,12 @@ def _bought(best: Judged) -> str:
         return "That is the original: nothing removed."
     fewer = [f"{times(count)} times fewer {what}" for what, count in _fewer(best).items() if count is not None]
     if best.speed_up is None:
-        return ", ".join((*fewer, "speed-up not known: the original did not run here"))
+        return ", ".join((*fewer, "speed-up not known: the original has no latency here"))
     span = "one trial: within these runs only"
     if best.speed_up.low is not None and best.speed_up.high is not None:
         span = f"95 % interval {times(best.speed_up.low)} to {times(best.speed_up.high)}"
-    return ", ".join((f"{times(best.speed_up.ratio)} times as fast as the original ({span})", *fewer))
+    told = f": {verdict(best)}" if best.only_looks_faster else ""
+    return ", ".join((f"{times(best.speed_up.ratio)} times as fast as the original ({span}){told}", *fewer))
 
 
 def _fewer(judged: Judged) -> dict[str, float | None]:
@@ -160,6 +191,7 @@ def _legend(chosen: BoardChoice, request: Request, optimistic: bool) -> list["Re
         ratios = f"how many times its {key} the answer has"
     undecided = any(each.status == "undecided" for each in judged)
     lines = {
+        _useless(chosen): chosen.control_is_useless,
         f"{TIMES} {ratios}, and the 95 % interval of that": compared,
         f"{ON_FRONT} on the Pareto front of {', '.join(chosen.front_keys)}, by means over the trials": chosen.front,
         "AUC is judged over images alone: one trial says nothing of another training.": not request.point
@@ -178,6 +210,14 @@ def _legend(chosen: BoardChoice, request: Request, optimistic: bool) -> list["Re
         "it all the same.": chosen.outcome == "not compared" or any(each.candidate.invalid for each in judged),
     }
     return [text(line) for line, holds in lines.items() if holds]
+
+
+def _useless(chosen: BoardChoice) -> str:
+    auc = "" if chosen.control_auc is None else estimated(chosen.auc_key, chosen.control_auc)
+    return (
+        f"The original is not shown to tell good from defective ({_HEADS[chosen.auc_key]} {auc}): what is lost of it "
+        "says nothing."
+    )
 
 
 def _remarks(candidate: Candidate) -> list[str]:
@@ -214,6 +254,21 @@ def _beaten(each: Judged, request: Request) -> str:
     if each.behind is None:
         return f"{key} {estimated(key, each.objective)}"
     return ratio(each.behind) + (": not distinguishable" if each.as_good_as_the_best else "")
+
+
+def _alone(chosen: BoardChoice, key: str) -> str:
+    """Of the only one that can be judged: which it is, and what it has nothing beside it for."""
+    ran = [each for each in chosen.candidates if each.candidate.rows]
+    if len(ran) != 1:
+        figures = key if key in ACCURACY_KEYS else f"{key} and an AUC"
+        return f"only one rate has {figures} so far: there is nothing to compare it with"
+    [alone] = ran
+    missing = "" if alone.candidate.is_control else ", the original is missing"
+    return f"{percent(alone.rate)} is the only rate with rows that count so far{missing}"
+
+
+def _named(rates: Sequence[float]) -> str:
+    return ", ".join("the original" if rate == CONTROL_RATE else percent(rate) for rate in rates)
 
 
 def _lacking(chosen: BoardChoice, request: Request) -> str:

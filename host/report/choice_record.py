@@ -12,6 +12,7 @@ def choice_record(choice: Choice) -> dict[str, Any]:
     request = choice.request
     return {
         "study": choice.study,
+        "created_at": choice.begun.isoformat(),
         "objective": asdict(request.objective),
         "constraints": [asdict(each) for each in request.constraints],
         "point": request.point,
@@ -29,6 +30,8 @@ def _board(chosen: BoardChoice) -> dict[str, Any]:
         "nearest": None if chosen.nearest is None else chosen.nearest.rate,
         "front": {"keys": chosen.front_keys, "rates": chosen.front},
         "differences": [asdict(each) for each in chosen.differences],
+        "control_auc": None if chosen.control_auc is None else asdict(chosen.control_auc),
+        "control_is_useless": chosen.control_is_useless,
         "candidates": [_candidate(each, chosen.front_keys) for each in chosen.candidates],
     }
 

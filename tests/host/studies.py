@@ -186,6 +186,24 @@ def with_latencies(results: StudyResults, ms: Mapping[float, Sequence[float]]) -
     return changed(results, change)
 
 
+def without_skill(results: StudyResults) -> StudyResults:
+    """The original scores good and defective images alike, on boards and as a float model."""
+
+    def blind(scores: ImageScores | None) -> ImageScores | None:
+        noise = np.random.default_rng(0).uniform(0.01, 0.02, len(IMAGES))
+        return scores and replace(scores, scores=tuple(float(score) for score in noise))
+
+    taught = {
+        at: replace(each, scores=blind(each.scores)) if at[0] == CONTROL_RATE else each
+        for at, each in results.taught.items()
+    }
+    on_board = {
+        at: replace(each, scores=blind(each.scores)) if at[1] == CONTROL_RATE else each
+        for at, each in results.on_board.items()
+    }
+    return replace(results, taught=taught, on_board=on_board)
+
+
 def _kind(board: str) -> Kind:
     return KINDS_OF_BOARD.get(board, KINDS_OF_BOARD["desktop"])
 

@@ -24,7 +24,7 @@ from host.report.html.series import Missing, by_board_and_rate
 from host.report.html.texts import LANGUAGES, Language, both, in_each, say
 from host.report.html.verdicts import verdicts_of
 from host.report.records import rows_as_csv
-from host.report.values import percent
+from host.report.values import bare, percent
 from host.study.results import StudyResults
 from host.study.spec import QUICK
 
@@ -143,6 +143,12 @@ def _notices(results: StudyResults, choice: Choice) -> list["Markup"]:
         invalid = sum(len(candidate.invalid) for candidate in out)
         raised = ", ".join(dict.fromkeys(flag for candidate in out for flag in candidate.invalidating))
         notices.append(both("notice_invalid", invalid=f"{invalid:,}", all=f"{len(rows):,}", flags=raised))
+    for board, chosen in choice.boards.items():
+        if chosen.control_is_useless and chosen.control_auc:
+            ends = (chosen.control_auc.value, *(chosen.control_auc.interval or ()))
+            value, *span = (bare(chosen.auc_key, end) for end in ends)
+            auc = f"{value} [{', '.join(span)}]" if span else value
+            notices.append(both("notice_useless", board=board, auc=auc))
     if any(taught.optimistic for taught in results.taught.values()):
         notices.append(both("notice_optimistic"))
     if study.retrain_epochs <= QUICK["retrain_epochs"]:

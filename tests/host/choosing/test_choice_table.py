@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,9 +11,10 @@ from host.choosing.choose import choose
 from host.choosing.conditions import parse_constraint, parse_objective
 from host.report.choice import choice_table, times
 from host.report.choice_record import choice_record
+from host.study.records import model_path, taught_path
 from host.study.results import StudyResults
 
-from ..studies import RATES, changed, in_two_power_modes, study_results
+from ..studies import RATES, changed, in_two_power_modes, study_results, with_latencies, without_skill
 
 FEW = (0, 0.5, 0.9, 0.99, 0.999)
 
@@ -58,8 +60,9 @@ def test_a_line_for_each_rate_with_what_keeps_it_from_that(desktop: StudyResults
 
 
 def test_the_speed_up_stands_beside_what_was_taken_away(desktop: StudyResults) -> None:
-    text = words(shown(desktop))
-    assert "50 % no faster 2.00 1.59 0.978 0.952 to 1.01" in text
+    wide, text = words(shown(desktop, width=120)), words(shown(desktop))
+    assert "50 % not shown to be faster 2.00 1.59 0.978 0.952 to 1.01" in wide
+    assert "2.00 1.59 0.978 0.952 to 1.01" in text
     assert "90 % faster 10.0 4.33 2.89 2.81 to 2.97" in text
 
 
@@ -208,3 +211,58 @@ def test_text_of_others_is_taken_as_it_is() -> None:
     odd = tuple(row.model_copy(update={"failure": "[red]no[/red] \x1b[31mroute"}) for row in results.rows)
     text = shown(dataclasses.replace(results, rows=odd), "auc>=0.5")
     assert "[red]no[/red] route" in words(text)
+
+
+def test_it_says_whose_answer_it_is(desktop: StudyResults) -> None:
+    begun = f"{desktop.created_at.astimezone():%Y-%m-%d %H:%M}"
+    assert shown(desktop).startswith(f"study capsule-sweep, begun {begun}\n\ndesktop: take 99 %")
+    assert choice_record(choose(desktop, Request()))["created_at"] == desktop.created_at.isoformat()
+
+
+def test_the_answer_claims_no_more_than_its_line() -> None:
+    wild = with_latencies(study_results(("desktop",), rates=(0, 0.9)), {0.9: (2.0, 9.0, 40.0)})
+    text = words(shown(wild, "rate>=0.5"))
+    assert "): not shown to be faster, 10.0 times fewer weights" in text
+    assert "90 % not shown to be faster 10.0" in words(shown(wild, "rate>=0.5", width=120))
+    assert "no faster" not in text
+
+
+def test_one_rate_alone_is_no_answer() -> None:
+    whole = study_results(("desktop",), rates=FEW, trials=1)
+    alone = changed(whole, lambda row: {} if row.requested_rate == 0.9 else None)
+    text = words(shown(alone))
+    assert "desktop: no answer: 90 % is the only rate with rows that count so far, the original is missing" in text
+    assert "Not in the study yet: the original, 50 %, 99 %, 99.9 %. Go on: host study resume capsule-sweep" in text
+    text = words(shown(alone, "rate>=0.5"))
+    assert "take 90 %, the only one that meets every condition" in text
+    assert "speed-up not known: the original has no latency here" in text
+    assert "host study resume" in text
+    assert "host study resume" not in words(shown(whole))
+
+
+def test_an_original_that_tells_nothing_is_said_to_be_so(desktop: StudyResults) -> None:
+    useless = without_skill(desktop)
+    text = words(shown(useless))
+    assert "The original is not shown to tell good from defective (AUC 0.5" in text or "(AUC 0.4" in text
+    assert "what is lost of it says nothing" in text
+    assert "not shown to tell" not in words(shown(desktop))
+    told = choice_record(choose(useless, Request()))["boards"][0]
+    assert told["control_is_useless"]
+    assert told["control_auc"]["low"] <= 0.5
+    of_its_float_form = without_skill(study_results(("coral",), rates=FEW))
+    assert "(AUC" in words(shown(of_its_float_form))
+
+
+def test_it_ends_with_the_model_to_deploy(desktop: StudyResults, home: Path) -> None:
+    assert "next:" not in shown(desktop)
+    path = model_path(taught_path(desktop.study.folder, 1, 0.99))
+    path.parent.mkdir(parents=True)
+    path.touch()
+    told = "".join(shown(desktop).split())
+    assert told.endswith(f"next:hostdeploy--boarddesktop{path}")
+    assert "next:" not in shown(desktop, "latency_ms.mean<=1us")
+
+
+def test_bytes_have_a_unit(desktop: StudyResults) -> None:
+    assert "Model MiB" in shown(desktop, objective="model_peak_bytes", width=120)
+    assert "run_peak_bytes, MiB" in shown(desktop, objective="run_peak_bytes", width=120)

@@ -247,6 +247,17 @@ def test_a_study_that_is_not_done_yet() -> None:
     assert chosen.best.rate == 0.9
 
 
+def test_one_rate_alone_is_compared_with_nothing() -> None:
+    whole = study_results(("desktop",), rates=(0, 0.5, 0.9), trials=1)
+    alone = changed(whole, lambda row: {} if row.requested_rate == 0.9 else None)
+    for objective in ("latency_ms.mean", "auc"):
+        chosen = on("desktop", alone, asked(objective=objective))
+        assert (chosen.outcome, chosen.best, chosen.not_tried) == ("only one", None, (0, 0.5))
+    assert on("desktop", alone, asked("rate>=0.5")).outcome == "best"
+    runs_alone = on("coral", study_results(("coral",), rates=(0, 0.9)), asked())
+    assert runs_alone.outcome == "dominant"  # the other does not run there, and never will
+
+
 def test_nearest_is_who_misses_least() -> None:
     results = study_results(("desktop",))
     chosen = on("desktop", results, asked("latency_ms.mean<=4.5ms"))

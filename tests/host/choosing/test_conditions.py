@@ -54,7 +54,10 @@ def test_a_condition(text: str, key: str, way: str, bound: float) -> None:
         ("auc_drop=<0.01", "bad_constraint", "<=, <, >= or >"),
         ("0.01>=auc_drop", "unknown_key", "'0.01'"),
         ("auc_dorp<=0.01", "unknown_key", "did you mean 'auc_drop'?"),
-        ("latency<=3ms", "unknown_key", "did you mean 'latency_ms."),
+        ("latency<=3ms", "unknown_key", "did you mean 'latency_ms.mean'?"),
+        ("rate>=90", "bad_quantity", "rates are 0 to 1, or give 90%"),
+        ("rate>=900%", "bad_quantity", "rates are 0 to 1"),
+        ("auc_drop<=5", "bad_quantity", "it is -1 to 1, or give 5%"),
         ("board<=3", "unknown_key", "is no figure"),
         ("auc_drop<=nan", "bad_quantity", "'nan'"),
         ("auc_drop<=inf", "bad_quantity", "'inf'"),
@@ -85,6 +88,8 @@ def test_what_is_no_condition(text: str, code: str, told: str) -> None:
 )
 def test_every_key_takes_each_of_its_units(key: str, way: str, number: float, data: st.DataObject, space: str) -> None:
     unit = data.draw(st.sampled_from(["", *units(key)]))
+    if "%" in units(key):
+        number /= 1e6  # a share: 1 at most
     made = parse_constraint(f"{key}{space}{way}{space}{number!r}{space}{unit}")
     assert (made.key, made.operator) == (key, way)
     assert made.bound == pytest.approx(number * (units(key)[unit] if unit else 1), rel=1e-12, abs=1e-300)
@@ -135,6 +140,7 @@ def test_an_objective_knows_which_way_is_better() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "told"),
     [
+        ("latency", "unknown_key", "did you mean 'latency_ms.mean'?"),
         ("latency_ms.men", "unknown_key", "did you mean 'latency_ms.mean'?"),
         ("least:auc", "bad_objective", "min:KEY or max:KEY"),
         (":auc", "bad_objective", "min:KEY or max:KEY"),

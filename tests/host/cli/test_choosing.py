@@ -29,7 +29,8 @@ def test_a_choice(studied: StudyResults) -> None:
         "choose", "--constraint", "auc_drop<=3%", "--constraint", "model_peak_bytes<=300MiB", "--board", "desktop"
     )
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.startswith("desktop: take 99 %, the least latency_ms.mean of the ")
+    assert done.stdout.startswith("study capsule-sweep, begun ")
+    assert "\n\ndesktop: take 99 %, the least latency_ms.mean of the " in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "coral" not in done.stdout
     assert run("choose", "capsule-sweep").stdout.count("the knee of auc against latency_ms.mean") == 2

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import bundles
 import live
 import pytest
@@ -13,6 +15,8 @@ from host.comparing.comparison import compare
 from host.comparing.runs import find_runs
 from host.errors import DoesNotRunError, InputError
 from host.store import Store
+from host.study.records import model_path, taught_path
+from host.study.spec import folder_of
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +86,20 @@ def test_a_model_that_is_gone_or_another_one_now(client: AgentClient, store: Sto
         assert raised.value.code == "not_deployed"
         assert "host deploy" in raised.value.hint
     assert len(store.rows()) == 2  # nothing was measured
+
+
+def test_a_row_of_a_study_names_the_model_that_the_study_has_left(
+    client: AgentClient, store: Store, home: Path
+) -> None:
+    a, b = benched(client, store, "slow"), benched(client, store, "fast")
+    gone = b.model_copy(update={"bundle": "0" * 64, "study": "s", "requested_rate": 0.9, "trial": 2})
+    path = model_path(taught_path(folder_of("s"), 2, 0.9))
+    for told in (" FILE", f" {path}"):
+        with pytest.raises(InputError) as raised:
+            measure_anew(client, store, a, gone, Anew(2, 0, True), Told())
+        assert raised.value.hint.endswith(told)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
 def test_a_model_that_has_another_name_now_is_found_by_its_bundle(client: AgentClient, store: Store) -> None:

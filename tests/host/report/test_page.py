@@ -12,7 +12,7 @@ from host.report.html import vega
 from host.report.html.texts import Language
 from host.study.results import StudyResults
 
-from ..studies import changed, in_two_power_modes, study_results, with_latencies
+from ..studies import changed, in_two_power_modes, study_results, with_latencies, without_skill
 from .reports import html
 
 HOSTILE = "</script><script>alert(1)</script><!-- ' \" & {{ 7*7 }}"
@@ -67,6 +67,10 @@ def test_untrusted_text_is_text() -> None:
     ("results", "notice"),
     [
         (study_results(optimistic=True), "AUCs here are optimistic"),
+        (
+            without_skill(study_results(("desktop",))),
+            "desktop: the original is not shown to tell good from defective (AUC",
+        ),
         (study_results(trials=1), "There is one trial of each"),
         (study_results(flags=("throttled",)), "desktop: throttled; orin-nano: throttled; coral: throttled"),
         (study_results(), "3 of 81 rows have no figures"),
