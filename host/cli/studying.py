@@ -1,6 +1,6 @@
-"""study run, study status, study resume, study show"""
+"""study run, study resume, study status, study show, study list"""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from host.cli.group import Group
 
 if TYPE_CHECKING:
     from host.engine.engine import Engine
+    from host.progress import Progress
     from host.study.records import Opened
 
 _WHERE = (
@@ -91,10 +92,14 @@ def run(
 ) -> None:
     """Teach, compress, deploy and measure all of a study; what is done is never done again.
 
-    A study is a STUDY.toml, with the names of these options as its keys, or the options alone; an option goes before
-    the file. Interrupted, `host study resume` goes on with it.
+    A study is a STUDY.toml, or these options alone; an option goes before the file. Its keys are the names of the
+    options from --name to --runs, and device, with _ for -: retrain_epochs; precision for --training-precision; and
+    learning_rate, factor_learning_rate and weight_decay, which have no option. The other options are of this run alone.
+
+    Asked for more boards, rates or trials than before, a study grows: what is done stays. Interrupted, `host study
+    resume` goes on with it.
     """
-    from host.study.opening import with_free_name
+    from host.study.opening import open_study, with_free_name
     from host.study.spec import QUICK, name_of, read_toml, study_of
 
     for key in QUICK:
@@ -106,7 +111,11 @@ def run(
     if not is_named and (after := file.with_suffix("") if file else told.get("data")):
         told["name"] = name_of(Path(after).resolve())
     asked = study_of(told)
-    _go(None, asked if is_named else with_free_name(asked), processes, ray_address, interrupt, as_json)
+
+    def opened(progress: "Progress") -> "Opened":
+        return open_study(asked if is_named else with_free_name(asked, progress), progress)
+
+    _go(opened, processes, ray_address, interrupt, as_json)
 
 
 @study.command()
@@ -116,7 +125,8 @@ def resume(name: str | None, processes: int | None, ray_address: str | None, int
     """Go on with a study. Default: the newest. What failed because of a board is tried again."""
     from host.study.results import find_study
 
-    _go(find_study(name), None, processes, ray_address, interrupt, as_json)
+    found = find_study(name)
+    _go(lambda _: found, processes, ray_address, interrupt, as_json)
 
 
 @study.command()
@@ -140,26 +150,35 @@ def show(name: str | None, as_json: bool) -> None:
     _show(name, as_json)
 
 
+@study.command("list")
+@options.as_json
+def list_(as_json: bool) -> None:
+    """The studies there are, the newest first."""
+    from host.report.study import list_record, list_table
+    from host.study.results import read_studies
+
+    found = read_studies()
+    output.say_json(list_record(found)) if as_json else output.show(list_table(found))
+
+
 def _go(
-    opened: "Opened | None",
-    asked: Any,
+    opened_by: "Callable[[Progress], Opened]",
     processes: int | None,
     ray_address: str | None,
     interrupt: bool,
     as_json: bool,
 ) -> None:
     from host.progress import shown
-    from host.study.opening import open_study
     from host.study.running import default_processes
     from host.study.running import run as run_all
 
-    with shown() as progress:
-        opened = opened or open_study(asked, progress)
+    # The engine first: where it does not answer, no study is left behind that has begun with nothing.
+    with shown() as progress, _engine(ray_address, processes or default_processes()) as engine:
+        opened = opened_by(progress)
         name = opened.study.name
         progress.note(f"study {name}: {opened.study.folder}")
         try:
-            with _engine(ray_address, processes or default_processes()) as engine:
-                run_all(opened, engine, options.store(), progress, interrupt=interrupt)
+            run_all(opened, engine, options.store(), progress, interrupt=interrupt)
         except KeyboardInterrupt:
             progress.note(f"interrupted: host study resume {name} goes on with it")
             raise

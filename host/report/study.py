@@ -11,12 +11,15 @@ from host.report.layout import Notes, add_row, apart, table, text
 from host.report.records import rows_as_json
 from host.report.values import BYTES_PER_MIB, bare, percent
 from host.statistics import trial_interval
+from host.study.measure import is_final
+from host.study.results import BEGIN
 from host.study.spec import CONTROL_RATE, QUICK
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
     from host.study.results import StudyResults
+    from host.study.spec import Study
     from host.study.status import Line, Status
 
 _COLUMNS = {
@@ -69,6 +72,45 @@ def _counted(line: "Line", board: str, trials: int) -> str:
     return ", ".join(parts)
 
 
+def list_table(studies: Sequence["StudyResults"]) -> "RenderableType":
+    """One line for each, or how to begin."""
+    if not studies:
+        return text(f"there is no study; {BEGIN}")
+    shown = table("Study", "Begun", "Boards", numbers=["Rates", "Trials", "Rows done"])
+    shown.columns[2].no_wrap = False  # there may be many
+    for results in studies:
+        study = results.study
+        counts = [str(len(study.rates)), str(study.trials), f"{_done(results)}/{_asked(study)}"]
+        begun = f"{results.created_at.astimezone():%Y-%m-%d %H:%M}"
+        add_row(shown, study.name, begun, ", ".join(study.boards), *counts)
+    return shown
+
+
+def list_record(studies: Sequence["StudyResults"]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {
+            "name": results.study.name,
+            "created_at": results.created_at.isoformat(),
+            "boards": list(results.study.boards),
+            "rates": list(results.study.rates),
+            "trials": results.study.trials,
+            "rows_done": _done(results),
+            "rows_asked": _asked(results.study),
+        }
+        for results in studies
+    ]
+
+
+def _done(results: "StudyResults") -> int:
+    """What no resume would try again."""
+    return sum(is_final(row) for row in results.rows)
+
+
+def _asked(study: "Study") -> int:
+    return len(study.boards) * len(study.rates) * study.trials
+
+
 def study_table(results: "StudyResults") -> "Group":
     """By board, a line for each rate; what failed with its reason."""
     from rich.console import Group
@@ -95,7 +137,8 @@ def _board_table(results: "StudyResults", board: str) -> "Group":
         reasons = dict.fromkeys(f"{row.failure} ({row.failure_code})" for row in failed)
         reasons |= dict.fromkeys(f"{flags_in_words(row)}: see below" for row in ran if row.flags)
         mark = " ".join(notes.mark(reason) for reason in reasons)
-        cells = [_cell(rows if key == "weights" else ran, key) for key in _COLUMNS]
+        taught = _of_taught(results, rate)
+        cells = [_cell(key, taught.get(key) or _values(rows if key == "weights" else ran, key)) for key in _COLUMNS]
         if not rows:
             mark = notes.mark("not measured yet")
         add_row(shown, f"{percent(rate)} {mark}".strip(), *cells, *_ratios(control, ran))
@@ -118,8 +161,14 @@ def _values(rows: Sequence[BenchRow], key: str) -> list[float]:
     return [value for row in rows if (value := row.figures()[key]) is not None]
 
 
-def _cell(rows: Sequence[BenchRow], key: str) -> str:
-    values = _values(rows, key)
+def _of_taught(results: "StudyResults", rate: float) -> dict[str, list[float]]:
+    """What is known of its models wherever they run, and where they do not."""
+    taught = [each for (at, _), each in sorted(results.taught.items()) if at == rate]
+    aucs = [each.scores.auc for each in taught if each.scores is not None]
+    return {"weights": [float(each.weights) for each in taught], "float_auc": aucs}
+
+
+def _cell(key: str, values: Sequence[float]) -> str:
     if not values:
         return "n/a"
     trials = trial_interval(values)

@@ -6,4 +6,5 @@ running.py   all of it that is not done             timing.py    what is under w
 teach.py     a step's process: a model is taught    measure.py   another's: it is judged and benched on a board
 judging.py   what a model makes of the test images  drops.py     what was lost of the control's AUC
 results.py   a study as it is read                  status.py    how far it is
+growing.py   what it is asked for later
 """

@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep as pause
 
 from contract.results import DOES_NOT_RUN, BenchRow
 from host import benching, disk, places
 from host.boards import Boards
 from host.client import AgentClient
 from host.connect import connect
-from host.errors import HostError, ResultsError
+from host.errors import BoardError, HostError, ResultsError
 from host.progress import Lines, Progress
 from host.reconstructing import answering
 from host.store import Store
@@ -28,6 +29,15 @@ from host.study.plan import Step, step_of
 from host.study.records import ImageScores, OnBoard, Opened, Taught, model_path, on_board_path, taught_path
 from host.study.spec import Study
 from host.temporary import temporarily
+
+RECENT_TRAFFIC = "recent_traffic"
+"""An agent's error: its board is in use, and a bench was not told to interrupt that."""
+
+QUIET_S = 60
+"""After a request a board is in use for so long, as that error's hint has it; how much of it is left is not told."""
+
+QUIET_WAITS = 2
+"""So often it is waited for: a board that is in use even then serves others, and its row says so."""
 
 
 def main() -> None:
@@ -104,6 +114,16 @@ class Measuring:
             looks=rested_c is None,
             rested_c=rested_c,
         )
+        for _ in range(QUIET_WAITS):
+            try:
+                [row] = benching.bench(client, self._store, asked, self._progress)
+            except BoardError as error:
+                if error.code != RECENT_TRAFFIC:
+                    raise
+                self._progress.note(f"{self._board}: {error.message}")
+                wait_for_quiet(self._board, self._progress)
+            else:
+                return row
         [row] = benching.bench(client, self._store, asked, self._progress)
         return row
 
@@ -115,6 +135,14 @@ class Measuring:
     def _known(self, scores: ImageScores | None) -> benching.Known:
         """`scores`: the board's."""
         return known(self._study, self._step, records.read(Taught, self._taught_path), scores)
+
+
+def wait_for_quiet(board: str, progress: Progress) -> None:
+    """As long as a board is in use after a request; interrupted, it leaves at once: nothing is held."""
+    progress.stage(f"{board}: waiting for a quiet minute")
+    for second in range(QUIET_S):
+        progress.advance(second, QUIET_S, "seconds")
+        pause(1)
 
 
 def measured_row(store: Store, study: str, board: str, rate: float, trial: int) -> BenchRow | None:

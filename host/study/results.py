@@ -13,6 +13,8 @@ from host.study import records
 from host.study.records import OnBoard, Opened, Taught, on_board_path, taught_path
 from host.study.spec import Study, folder_of, studies_dir
 
+BEGIN = "begin one: host study run"
+
 Point = tuple[float, int]
 """A requested rate and a trial."""
 
@@ -30,20 +32,25 @@ class StudyResults:
     on_board: Mapping[tuple[str, float, int], OnBoard]
 
 
+def find_studies() -> list[Opened]:
+    """All there are, the newest first. InputError."""
+    opened = [records.read(Opened, path) for path in studies_dir().glob(f"*/{records.STUDY_FILE}")]
+    return sorted(opened, key=lambda each: each.created_at, reverse=True)
+
+
 def find_study(name: str | None) -> Opened:
     """By its name; None: the newest. InputError names the nearest."""
     if name is None:
-        opened = [records.read(Opened, path) for path in studies_dir().glob(f"*/{records.STUDY_FILE}")]
-        if not opened:
-            raise InputError(f"there is no study in {studies_dir()}", "begin one: host study run", "no_study")
-        return max(opened, key=lambda each: each.created_at)
+        if not (opened := find_studies()):
+            raise InputError(f"there is no study in {studies_dir()}", BEGIN, "no_study")
+        return opened[0]
     path = folder_of(name) / records.STUDY_FILE
     if not path.is_file():
         names = sorted(each.parent.name for each in studies_dir().glob(f"*/{records.STUDY_FILE}"))
         near = difflib.get_close_matches(name, names, n=1)
         raise InputError(
             f"there is no study {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-            f"there are {', '.join(names)}" if names else "begin one: host study run",
+            f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else BEGIN,
             "no_study",
         )
     return records.read(Opened, path)
@@ -51,7 +58,16 @@ def find_study(name: str | None) -> Opened:
 
 def read_study(name: str | None) -> StudyResults:
     """By its name; None: the newest. InputError, ResultsError."""
-    opened = find_study(name)
+    return read_opened(find_study(name))
+
+
+def read_studies() -> list[StudyResults]:
+    """All there are, the newest first. InputError, ResultsError."""
+    return [read_opened(opened) for opened in find_studies()]
+
+
+def read_opened(opened: Opened) -> StudyResults:
+    """InputError, ResultsError."""
     study, folder = opened.study, opened.study.folder
     points = [(rate, trial) for rate in study.rates for trial in range(1, study.trials + 1)]
     places_of = {

@@ -17,15 +17,12 @@ from host.progress import Progress
 from host.reproduction.records import digest
 from host.store import Store
 from host.study import drops, records
-from host.study.measure import failed_row, is_final
+from host.study.measure import RECENT_TRAFFIC, failed_row, is_final
 from host.study.plan import TEACH, Step, steps_of, tasks_of
 from host.study.records import OnBoard, Opened, Taught, on_board_path, original_path, taught_path
 from host.study.spec import Study
 from host.study.status import here
 from host.study.timing import Timed
-
-RECENT_TRAFFIC = "recent_traffic"
-"""An agent's error: its board is in use, and a bench was not told to interrupt that."""
 
 
 def run(opened: Opened, engine: Engine, store: Store, progress: Progress, *, interrupt: bool) -> None:

@@ -27,6 +27,27 @@ QUICK = {"epochs": 10, "retrain_epochs": 5}
 
 MOST_TRIALS = 1000
 
+EXAMPLES = {
+    "name": 'name = "line-3"',
+    "data": 'data = "capsules"',
+    "model": 'model = "small"',
+    "rates": "rates = [0.9, 0.99]",
+    "trials": "trials = 3",
+    "boards": 'boards = ["desktop"]',
+    "epochs": "epochs = 200",
+    "retrain_epochs": "retrain_epochs = 200",
+    "select": 'select = "validation"',
+    "seed": "seed = 0",
+    "own_original": "own_original = true",
+    "runs": "runs = 1000",
+    "device": 'device = "cpu"',
+    "precision": 'precision = "fp32"',
+    "learning_rate": "learning_rate = 0.001",
+    "factor_learning_rate": "factor_learning_rate = 0.002",
+    "weight_decay": "weight_decay = 4.0",
+}
+"""How a study.toml has each key: what a user is shown who has written it otherwise."""
+
 
 @dataclass(frozen=True)
 class Study:
@@ -115,13 +136,16 @@ def study_of(told: Mapping[str, Any]) -> Study:
             near = difflib.get_close_matches(key, known, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(f"a study has no key {key!r}{meant}", f"it has {', '.join(known)}", "unknown_key")
-    for key in ("name", "data"):
+    for key, example in (("data", "capsules"), ("name", "line-3")):
         if key not in told:
-            raise InputError(f"the study has no {key}", f"say --{key}, or write it into study.toml")
+            raise InputError(
+                f"the study has no {key}", f'say --{key} {example}, or write into a study.toml {key} = "{example}"'
+            )
     try:
         study = TypeAdapter(Study).validate_json(json.dumps(told, default=str), strict=True)
     except ValidationError as error:
-        raise InputError(f"the study's {first_problem(error)}", "see `host study run --help`") from error
+        key = str(error.errors()[0]["loc"][0])
+        raise InputError(f"the study's {first_problem(error)}", f"write it like {EXAMPLES[key]}") from error
     model = study.model if study.trains_original else str(Path(study.model).expanduser().absolute())
     return replace(study, data=study.data.expanduser().absolute(), model=model, rates=_rates(study.rates))
 
@@ -154,8 +178,15 @@ def check(study: Study) -> None:
     for key, bound in {"trials": MOST_TRIALS, "runs": MAX_RUNS}.items():
         if getattr(study, key) > bound:
             raise InputError(f"{key} is {getattr(study, key)}, above {bound}", "take fewer")
-    if not study.boards or len(set(study.boards)) < len(study.boards):
-        raise InputError(f"boards are {', '.join(study.boards) or 'none'}", "name each once, e.g. --boards desktop")
+    _check_boards(study.boards)
+
+
+def _check_boards(names: tuple[str, ...]) -> None:
+    if not names:
+        raise InputError("there are no boards", "name at least one, e.g. --boards desktop")
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name!r} is named twice in boards", "name each board once")
 
 
 def _rates(rates: tuple[float, ...]) -> tuple[float, ...]:

@@ -2,13 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import live
 import pytest
 from told import Told
 
+from agent import bench
+from contract.results import BenchRow
 from host.boards import Board, Boards
-from host.errors import DoesNotRunError, UnreachableError
+from host.errors import BoardError, DoesNotRunError, UnreachableError
 from host.store import Store
 from host.study import drops, measure, records
 from host.study.measure import Measuring
@@ -127,3 +130,46 @@ def test_a_board_that_breaks_in_the_middle_leaves_its_reason(
     assert (row.failure, row.failure_code) == ("line-3 does not answer", "board_unreachable")
     assert found.scores is None
     assert not list(folder.rglob("*.scores.json"))
+
+
+class Served:
+    """Refuses so many benches as a board does that has served a request just now."""
+
+    def __init__(self, refusals: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refusals, self.bench, self.slept_s = refusals, measure.benching.bench, 0.0
+        monkeypatch.setattr(measure.benching, "bench", self)
+        monkeypatch.setattr(measure, "pause", self.pause)
+
+    def __call__(self, *given: Any) -> list[BenchRow]:
+        if self.refusals:
+            self.refusals -= 1
+            raise BoardError("the board served a request 56 s ago", "wait for a quiet minute", "recent_traffic")
+        return self.bench(*given)
+
+    def pause(self, seconds: float) -> None:
+        self.slept_s += seconds
+
+
+def test_a_board_in_use_is_waited_for(
+    folder: Path, toy_study: Study, store: Store, boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, told = Served(1, monkeypatch), Told()
+    Measuring(folder, toy_study, Step(1, CONTROL_RATE, "line-3"), store, told).run(boards, interrupt=False)
+    [row] = store.rows()
+    assert (row.failure, served.slept_s) == (None, 60)
+    assert "line-3: waiting for a quiet minute" in told.stages
+    assert "line-3: the board served a request 56 s ago" in told.notes
+
+
+def test_a_board_that_stays_in_use_is_a_row(
+    folder: Path, toy_study: Study, store: Store, boards: Boards, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = Served(9, monkeypatch)
+    Measuring(folder, toy_study, Step(1, CONTROL_RATE, "line-3"), store, Told()).run(boards, interrupt=False)
+    [row] = store.rows()
+    assert (row.failure_code, served.refusals) == ("recent_traffic", 9 - 1 - measure.QUIET_WAITS)
+    assert not measure.is_final(row)
+
+
+def test_the_window_is_the_agents() -> None:
+    assert measure.QUIET_S == bench.QUIET_S

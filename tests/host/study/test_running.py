@@ -1,6 +1,7 @@
 """A study in processes of its own, on an agent in this one."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from told import Told
 
 from compression.compress import compress
 from compression.data.capsule import write_dataset
-from host.boards import Boards
+from host.boards import Board, Boards
 from host.engine import lock
 from host.engine.local import Local, LocalWork
 from host.engine.task import Failure, Task
@@ -27,11 +28,11 @@ from host.errors import InputError
 from host.store import Store
 from host.study import records, running
 from host.study.opening import open_study, with_free_name
-from host.study.plan import steps_of
+from host.study.plan import steps_of, tasks_of
 from host.study.records import OnBoard
 from host.study.results import find_study, read_study
 from host.study.running import run
-from host.study.spec import CONTROL_RATE, Study
+from host.study.spec import CONTROL_RATE, EXAMPLES, Study
 from host.study.status import status_of
 from host.study.teach import teach
 
@@ -132,9 +133,66 @@ def test_a_study_is_opened_once_and_again(study: Study) -> None:
     opened = open_study(study, Told())
     assert open_study(study, Told()) == opened == find_study("s") == find_study(None)
     assert (study.folder / "data").resolve() == study.data
-    with pytest.raises(InputError, match="asks for something else: trials 1 there, 2 here") as caught:
-        open_study(replace(study, trials=2), Told())
+    with pytest.raises(InputError, match="asks for something else: epochs 2 there, 3 here") as caught:
+        open_study(replace(study, epochs=3), Told())
     assert "host study resume s" in caught.value.hint
+
+
+def test_a_study_grows(study: Study, boards: Boards, home: Path) -> None:
+    """Nobody is asked for what is new while another process is at work on what was there."""
+    opened = open_study(study, Told())
+    boards.add(Board("nano", "desktop", "http://127.0.0.1:9", home / "line-3.token"))
+    more = replace(study, boards=("nano", "line-3"), rates=(CONTROL_RATE, 0.5, 0.9), trials=2)
+    with lock.held(study.folder), pytest.raises(InputError, match="is at work"):
+        open_study(more, Told())
+    assert find_study("s") == opened
+    told = Told()
+    after = open_study(more, told)
+    assert told.notes == ["study s grows: boards + nano, rates + 0.5, trials 1 -> 2"]
+    assert after == replace(opened, study=replace(more, boards=("line-3", "nano"))) == find_study("s")
+    told = Told()
+    assert open_study(more, told) == after
+    assert told.notes == []
+    with pytest.raises(InputError, match=r"rates 0 0\.5 0\.9 there, 0 0\.9 here"):
+        open_study(study, Told())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"boards": ("line-3", "nan")}, "no board 'nan'"), ({"rates": (0.0, 0.9, 0.99999)}, "0.99999")]
+)
+def test_a_study_does_not_grow_by_what_cannot_be_done(change: dict[str, Any], said: str, study: Study) -> None:
+    opened = open_study(study, Told())
+    with pytest.raises(InputError, match=said):
+        open_study(replace(study, **change), Told())
+    assert find_study("s") == opened
+
+
+def test_grown_it_does_what_is_new_alone(
+    study: Study, home: Path, boards: Boards, make_row: RowMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, store, left = open_study(study, Told()), Store.open(home / "data" / "results.sqlite"), []
+    for number, step in enumerate(steps_of(study)):
+        path = study.folder / tasks_of(study, [])[step.name][1].writes[-1]
+        if step.board is None:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+            continue
+        row = make_row(number, study="s", board=step.board, requested_rate=step.rate, measured_at=datetime.now(UTC))
+        store.add(row.model_copy(update={"trial": step.trial}))
+        records.write(path, OnBoard(step.board, step.trial or 1, step.rate or 0.0, row.id, None, None))
+    boards.add(Board("nano", "desktop", "http://127.0.0.1:9", home / "line-3.token"))
+    more = replace(study, boards=("line-3", "nano"), rates=(CONTROL_RATE, 0.5, 0.9), trials=2)
+
+    def noted(folder: Path, tasks: list[Task], *_: Any) -> None:
+        left[:] = [task.name for task in tasks if not task.is_done(folder)]
+
+    monkeypatch.setattr(running.engine_running, "run", noted)
+    run(opened, Local(1), store, Told(), interrupt=False)
+    assert left == []
+    run(open_study(more, Told()), Local(1), store, Told(), interrupt=False)
+    assert left == [step.name for step in steps_of(more) if step not in set(steps_of(study))]
+    assert "trial-1-rate-0-on-nano" in left
+    assert "trial-1-rate-0" not in left
 
 
 @pytest.mark.parametrize(
@@ -153,11 +211,27 @@ def test_what_cannot_be_done_is_told_before_anything_is(change: dict[str, Any], 
 
 
 def test_a_default_name_is_that_of_no_other_study(study: Study) -> None:
-    assert with_free_name(study) == study
+    told = Told()
+    assert with_free_name(study, told) == study
     open_study(study, Told())
-    assert with_free_name(study) == study
-    other = replace(study, trials=2)
-    assert with_free_name(other) == replace(other, name="s-2")
+    assert with_free_name(study, told) == study
+    more = replace(study, trials=2)
+    assert with_free_name(more, told) == more  # that one grows
+    assert told.notes == []
+    other = replace(study, epochs=3)
+    assert with_free_name(other, told) == replace(other, name="s-2")
+    said = "this is a new study, s-2, for s asks for something else: epochs 2 there, 3 here"
+    assert told.notes == [said]
+    open_study(replace(other, name="s-2"), Told())
+    assert with_free_name(other, told) == replace(other, name="s-2")
+    assert told.notes == [said]
+
+
+def test_a_study_that_asks_for_the_same_comes_before_one_that_would_grow(study: Study) -> None:
+    open_study(study, Told())
+    more = replace(study, trials=2)
+    open_study(replace(more, name="s-2"), Told())
+    assert with_free_name(more, Told()) == replace(more, name="s-2")
 
 
 def test_a_record_without_its_row_is_measured_anew(study: Study, home: Path, make_row: RowMaker) -> None:
@@ -222,12 +296,30 @@ def test_the_command_line(study: Study) -> None:
     done = host("study", "run", "--data", study.data, "--rates", "0.9;0.99")
     assert (done.exit_code, "is not like 0.9,0.99" in done.stderr) == (2, True)
     done = host("study", "run")
-    assert (done.exit_code, "the study has no name" in done.stderr) == (3, True)
+    assert (done.exit_code, "the study has no data" in done.stderr) == (3, True)
     done = host("study", "resume")
     assert (done.exit_code, "there is no study" in done.stderr) == (3, True)
-    open_study(study, Told())
+    done = host("study", "list")
+    assert (done.exit_code, done.stdout) == (0, "there is no study; begin one: host study run\n")
+    done = host("study", "list", "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+    opened = open_study(study, Told())
+    done = host("study", "list")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1].split()[-3:] == ["2", "1", "0/2"]
+    [listed] = json.loads(host("study", "list", "--json").stdout)
+    assert listed == {
+        "name": "s",
+        "created_at": opened.created_at.isoformat(),
+        "boards": ["line-3"],
+        "rates": [0, 0.9],
+        "trials": 1,
+        "rows_done": 0,
+        "rows_asked": 2,
+    }
     done = host("study", "status", "t")
     assert (done.exit_code, "there is no study 't'" in done.stderr) == (3, True)
+    assert "there is s" in done.stderr
     done = host("study", "status")
     assert done.exit_code == 0
     assert "s: not at work: host study resume s goes on with it" in done.stdout
@@ -235,3 +327,20 @@ def test_the_command_line(study: Study) -> None:
     done = host("study", "show", "s")
     assert done.exit_code == 0
     assert "not measured yet" in done.stdout
+
+
+@pytest.mark.parametrize(("address", "code"), [("foo", 3), ("127.0.0.1:9", 1)])
+def test_where_no_engine_answers_nothing_is_begun(address: str, code: int, study: Study, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    done = host("study", "run", "--data", study.data, *ASKED, "--ray", address)
+    assert done.exit_code == code
+    assert address in done.stderr
+    assert not study.folder.exists()
+
+
+def test_the_help_has_every_key(study: Study) -> None:
+    """Of a study.toml: as an option, or by its name."""
+    said = host("study", "run", "--help").stdout
+    options = {key: f"--{key.replace('_', '-')}" for key in EXAMPLES}
+    assert [key for key, option in options.items() if option not in said and key not in said] == []
+    assert "precision for --training-precision" in " ".join(said.split())

@@ -1,3 +1,5 @@
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from host.errors import InputError
-from host.study.spec import CONTROL_RATE, Study, check, differing, folder_of, name_of, read_toml, study_of
+from host.study.spec import CONTROL_RATE, EXAMPLES, Study, check, differing, folder_of, name_of, read_toml, study_of
 
 TOLD: dict[str, Any] = {"name": "line-3", "data": "capsules"}
 
@@ -46,10 +48,37 @@ def test_what_is_no_study(change: dict[str, Any], said: str) -> None:
         study_of({**TOLD, **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "example"),
+    [
+        ({"rates": "0.9,0.99"}, "rates = [0.9, 0.99]"),
+        ({"rates": [0.9, "0.99"]}, "rates = [0.9, 0.99]"),
+        ({"boards": "desktop"}, 'boards = ["desktop"]'),
+        ({"epochs": "20"}, "epochs = 200"),
+        ({"own_original": "yes"}, "own_original = true"),
+    ],
+)
+def test_what_is_written_otherwise_is_shown_an_example(change: dict[str, Any], example: str) -> None:
+    with pytest.raises(InputError) as caught:
+        study_of({**TOLD, **change})
+    assert caught.value.hint == f"write it like {example}"
+
+
+def test_every_key_has_an_example_that_is_right() -> None:
+    assert list(EXAMPLES) == [field.name for field in fields(Study)]
+    check(study_of(tomllib.loads("\n".join(EXAMPLES.values()))))
+
+
 @pytest.mark.parametrize("missing", ["name", "data"])
 def test_what_every_study_has(missing: str) -> None:
     with pytest.raises(InputError, match=f"has no {missing}"):
         study_of({key: value for key, value in TOLD.items() if key != missing})
+
+
+def test_images_are_asked_for_first() -> None:
+    with pytest.raises(InputError, match="has no data") as caught:
+        study_of({})
+    assert "--data capsules" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -65,8 +94,8 @@ def test_what_every_study_has(missing: str) -> None:
         ({"learning_rate": -1.0}, "learning_rate is -1.0, not from 0 to 1"),
         ({"retrain_epochs": 0}, "retrain_epochs is 0"),
         ({"seed": -1}, "seed is -1"),
-        ({"boards": ["desktop", "desktop"]}, "boards are desktop, desktop"),
-        ({"boards": []}, "boards are none"),
+        ({"boards": ["desktop", "coral", "desktop"]}, "'desktop' is named twice in boards"),
+        ({"boards": []}, "there are no boards"),
     ],
 )
 def test_what_cannot_be_done(change: dict[str, Any], said: str) -> None:

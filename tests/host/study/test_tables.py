@@ -3,7 +3,7 @@ import json
 
 from rich.console import Console
 
-from host.report.study import status_table, study_record, study_table
+from host.report.study import list_table, status_table, study_record, study_table
 from host.study.results import StudyResults
 from host.study.status import status_of
 
@@ -28,6 +28,22 @@ def test_every_rate_of_every_board_and_why_not() -> None:
         if row.failure:
             assert f"{row.failure} ({row.failure_code})" in " ".join(text.split())
     assert "…" not in text
+
+
+def test_what_is_taught_is_known_where_the_board_does_not_answer() -> None:
+    results = study_results(["desktop"], trials=1, missing=["desktop"])
+    text = shown(study_table(results))
+    for (rate, _), taught in results.taught.items():
+        [line] = [line for line in text.splitlines() if line.startswith(f"{100 * rate:g} %")]
+        assert taught.scores is not None
+        assert f" {taught.weights:,} " in line
+        assert f" {taught.scores.auc:.4f} " in line
+
+
+def test_which_there_are() -> None:
+    unreachable = study_results(["desktop", "nano"], missing=["nano"], name="other")
+    text = shown(list_table([RESULTS, unreachable]))
+    assert [line.split()[-1] for line in text.splitlines()[-2:]] == ["81/81", "27/54"]
 
 
 def test_for_programs() -> None:
