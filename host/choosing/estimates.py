@@ -12,12 +12,16 @@ from host.statistics import trial_interval
 from host.study.records import ImageScores
 from host.study.results import StudyResults
 from host.study.spec import CONTROL_RATE
+from inspection.accuracy import RESAMPLES
 
 ScoresByTrial = dict[int, ImageScores]
 
+_FOR_A_NOTE = 300
+"""Resamples of the original's AUC, of which only a note is made: all boards have one, and 2,000 took half a second."""
 
-def estimate(results: StudyResults, candidate: Candidate, key: str) -> Figure | str:
-    """The figure, or why there is none. Equal studies give equal intervals."""
+
+def estimate(results: StudyResults, candidate: Candidate, key: str, resamples: int = RESAMPLES) -> Figure | str:
+    """The figure, or why there is none. Equal studies give equal intervals. `resamples`: of a bootstrap."""
     if candidate.absence is not None:
         return candidate.reason
     values = list(candidate.by_trial(key).values())
@@ -29,7 +33,7 @@ def estimate(results: StudyResults, candidate: Candidate, key: str) -> Figure | 
     mean = sum(values) / len(values)
     if key in OF_THE_ARTIFACT:
         return Figure(mean, min(values), max(values), len(values), "exact")
-    if key in ACCURACY_KEYS and (figure := _bootstrapped(results, candidate, key)):
+    if key in ACCURACY_KEYS and (figure := _bootstrapped(results, candidate, key, resamples)):
         return figure
     interval = trial_interval(values).interval
     if interval is None:
@@ -45,16 +49,16 @@ def control_auc(results: StudyResults, candidates: Iterable[Candidate], key: str
 
     with suppress(InspectionError):
         for control in (each for each in candidates if each.is_control):
-            figure = estimate(results, control, key)
+            figure = estimate(results, control, key, _FOR_A_NOTE)
             if isinstance(figure, Figure):
                 return figure
         scores = list(_scores(results, "", CONTROL_RATE, "float_auc").values())
         if scores and _same_images(scores):
-            return _over_images(scores, results.study.seed)
+            return _over_images(scores, results.study.seed, _FOR_A_NOTE)
     return None
 
 
-def _bootstrapped(results: StudyResults, candidate: Candidate, key: str) -> Figure | None:
+def _bootstrapped(results: StudyResults, candidate: Candidate, key: str, resamples: int) -> Figure | None:
     """None where the scores behind the AUC are not there any more, or not of the same images."""
     from inspection.accuracy_difference import auc_drop_interval
 
@@ -71,16 +75,17 @@ def _bootstrapped(results: StudyResults, candidate: Candidate, key: str) -> Figu
         return None
     seed = results.study.seed
     if not key.endswith("_drop"):
-        return _over_images(sides[0], seed)
+        return _over_images(sides[0], seed, resamples)
     defective, scores = sides[0][0].defective, [[each.scores for each in side] for side in sides]
-    return Figure(*auc_drop_interval(scores[0], scores[1], defective, seed), len(trials), _basis(len(trials)))
+    interval = auc_drop_interval(scores[0], scores[1], defective, seed, resamples)
+    return Figure(*interval, len(trials), _basis(len(trials)))
 
 
-def _over_images(trials: Sequence[ImageScores], seed: int) -> Figure:
+def _over_images(trials: Sequence[ImageScores], seed: int, resamples: int) -> Figure:
     """The AUC of trials that judged the same images."""
     from inspection.accuracy_difference import auc_interval
 
-    interval = auc_interval([each.scores for each in trials], trials[0].defective, seed)
+    interval = auc_interval([each.scores for each in trials], trials[0].defective, seed, resamples)
     return Figure(*interval, len(trials), _basis(len(trials)))
 
 
