@@ -19,6 +19,7 @@ SMALLER = {
     'model = "small"': 'model = "tiny"',
     "rates = [0.9, 0.99]": "rates = [0.9]",
     "trials = 3": "trials = 1",
+    "host study run study.toml": "host study run --interrupt study.toml",
 }
 """What the README shows takes hours: it is tried with less."""
 MADE_BY_MAKE = (Path(sys.prefix) / ".dev").exists()
